@@ -1,1 +1,1 @@
-"""Delever: a warehouse of crypto-derivatives stress. Start reading at ``definitions.py`` (pipeline) or ``cli.py`` (command line)."""
+"""Delever: a warehouse of crypto-derivatives stress. Start at ``definitions.py`` (pipeline) or ``cli.py`` (commands)."""

@@ -8,6 +8,7 @@ microseconds. ``venue`` and ``date`` (UTC day of the row) are hive partition key
 """
 
 import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
 import pandera.ibis as pa
 
 UTC = dt.Timestamp(timezone="UTC", scale=6)
@@ -47,7 +48,7 @@ class _Candle(Raw):
     close: dt.Float64 = pa.Field(nullable=False, gt=0)
 
     @pa.dataframe_check(name="low <= open, close <= high")
-    def prices_are_ordered(cls, data: pa.IbisData):  # noqa: N805 - pandera passes the class
+    def prices_are_ordered(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class
         """The bar's low and high bound its open and close."""
         bar = data.table
         return (bar.low <= bar.open) & (bar.low <= bar.close) & (bar.high >= bar.open) & (bar.high >= bar.close)

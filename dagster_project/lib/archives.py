@@ -35,7 +35,9 @@ def read_single_csv(archive: Path) -> bytes:
                 )
             body = opened.read(member)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{archive.name} is not a readable zip ({error}). Remove it from landing and ingest again.") from error
+        raise DataError(
+            f"{archive.name} is not a readable zip ({error}). Remove it from landing and ingest again."
+        ) from error
     if body[:1].isalpha():
         _, _, body = body.partition(b"\n")
     return body

@@ -59,11 +59,9 @@ def table_digest(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int
     Returns:
         Rows, and sum and xor of the rows' 64-bit hashes in hexadecimal (the sum sees rows that occur twice).
     """
-    columns = ", ".join(
-        sorted(identifier(row[0]) for row in connection.execute(f"DESCRIBE {table}").fetchall())  # noqa: S608
-    )
+    columns = ", ".join(sorted(identifier(row[0]) for row in connection.execute(f"DESCRIBE {table}").fetchall()))
     row = connection.execute(
-        f"SELECT count(*), coalesce(bit_xor(h), 0), coalesce(sum(h::HUGEINT), 0) "  # noqa: S608
+        f"SELECT count(*), coalesce(bit_xor(h), 0), coalesce(sum(h::HUGEINT), 0) "
         f"FROM (SELECT hash(row({columns})) AS h FROM {table})"
     ).fetchone()
     if row is None:

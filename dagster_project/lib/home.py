@@ -58,8 +58,9 @@ class Home:
 
     @property
     def book(self) -> Path:
-        """The position book that the demo made."""
-        return self.landing / "sample" / "book" / "2025"
+        """The newest edition of the demo's position book."""
+        editions = sorted((self.landing / "sample" / "book").glob("*"), key=lambda path: path.stat().st_mtime)
+        return editions[-1] if editions else self.landing / "sample" / "book"
 
     @property
     def scratch(self) -> Path:

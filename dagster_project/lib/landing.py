@@ -97,9 +97,7 @@ class Landing:
             self._write(folder / MANIFEST, known.values())
         return changed
 
-    def files(
-        self, source: str, dataset: str, start: date | None = None, end: date | None = None
-    ) -> list[LandedFile]:
+    def files(self, source: str, dataset: str, start: date | None = None, end: date | None = None) -> list[LandedFile]:
         """Files of a dataset that are not superseded and may hold rows of the days ``start`` to ``end`` (inclusive)."""
         found = [
             entry

@@ -68,7 +68,7 @@ class RawStore:
         where = ""
         if start is not None and end is not None:
             where = f" WHERE date BETWEEN {literal(start.isoformat())} AND {literal(end.isoformat())}"
-        return f"SELECT * FROM read_parquet({glob}, hive_partitioning=true, {types}, union_by_name=true){where}"  # noqa: S608
+        return f"SELECT * FROM read_parquet({glob}, hive_partitioning=true, {types}, union_by_name=true){where}"
 
     def replace(
         self, connection: duckdb.DuckDBPyConnection, dataset: str, relation: str, start: date, end: date
@@ -89,7 +89,7 @@ class RawStore:
         counts = [
             PartitionCount(*row)
             for row in connection.execute(
-                f"SELECT venue, date, count(*) FROM {relation} GROUP BY ALL ORDER BY ALL"  # noqa: S608
+                f"SELECT venue, date, count(*) FROM {relation} GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         ]
         staged = self.scratch / f"{dataset}-{uuid.uuid4().hex}"
@@ -100,7 +100,7 @@ class RawStore:
                 # one thread writes.
                 connection.execute("SET threads = 1")
                 connection.execute(
-                    f"COPY (SELECT {columns} FROM {relation} ORDER BY ALL) TO {literal(staged)} "  # noqa: S608
+                    f"COPY (SELECT {columns} FROM {relation} ORDER BY ALL) TO {literal(staged)} "
                     "(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (venue, date), FILENAME_PATTERN 'part')"
                 )
                 connection.execute("RESET threads")

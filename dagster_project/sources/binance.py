@@ -32,27 +32,30 @@ def _klines(batch: Batch) -> str:
         SELECT rows.*, {_NAMED.format(group=1)} AS venue_symbol, {_NAMED.format(group=2)} AS interval,
           make_timestamptz(open_ms * 1000) AS open_time, make_timestamptz(close_ms * 1000) AS close_time,
           make_timestamptz(open_ms * 1000) AS event_at
-        FROM ({rows}) AS rows JOIN landed USING (file_number)"""  # noqa: S608
+        FROM ({rows}) AS rows JOIN landed USING (file_number)"""
 
 
 def _book_depth(batch: Batch) -> str:
-    rows = batch.csv_from_zips({"snapshot": "TIMESTAMP", "percentage": "DOUBLE", "depth": "DOUBLE", "notional": "DOUBLE"})
+    rows = batch.csv_from_zips(
+        {"snapshot": "TIMESTAMP", "percentage": "DOUBLE", "depth": "DOUBLE", "notional": "DOUBLE"}
+    )
     return f"""
         SELECT rows.*, regexp_extract(landed.landing_path, '([^/]+)-bookDepth-', 1) AS venue_symbol,
           snapshot AT TIME ZONE 'UTC' AS timestamp, snapshot AT TIME ZONE 'UTC' AS event_at
-        FROM ({rows}) AS rows JOIN landed USING (file_number)"""  # noqa: S608
+        FROM ({rows}) AS rows JOIN landed USING (file_number)"""
 
 
 def _open_interest(batch: Batch) -> str:
     rows = batch.json_pages(
-        {"symbol": "VARCHAR", "sumOpenInterest": "DOUBLE", "sumOpenInterestValue": "DOUBLE", "timestamp": "BIGINT"}, "array"
+        {"symbol": "VARCHAR", "sumOpenInterest": "DOUBLE", "sumOpenInterestValue": "DOUBLE", "timestamp": "BIGINT"},
+        "array",
     )
     return f"""
         SELECT file_number, symbol AS venue_symbol, make_timestamptz(pages.timestamp * 1000) AS timestamp,
           make_timestamptz(pages.timestamp * 1000) AS event_at,
           regexp_extract(landed.landing_path, '-([0-9]+[mhd])-[0-9]+\\.json', 1) AS period,
           sumOpenInterest AS sum_open_interest, sumOpenInterestValue AS sum_open_interest_value
-        FROM ({rows}) AS pages JOIN landed USING (file_number)"""  # noqa: S608
+        FROM ({rows}) AS pages JOIN landed USING (file_number)"""
 
 
 def _funding(batch: Batch) -> str:
@@ -62,7 +65,7 @@ def _funding(batch: Batch) -> str:
     return f"""
         SELECT file_number, symbol AS venue_symbol, make_timestamptz(fundingTime * 1000) AS funding_time,
           make_timestamptz(fundingTime * 1000) AS event_at, fundingRate AS funding_rate, markPrice AS mark_price
-        FROM ({rows})"""  # noqa: S608
+        FROM ({rows})"""
 
 
 def _liquidations(batch: Batch) -> str:
@@ -74,7 +77,7 @@ def _liquidations(batch: Batch) -> str:
           (o->>'$.p')::DOUBLE AS price, (o->>'$.ap')::DOUBLE AS average_price,
           make_timestamptz((o->>'$.T')::BIGINT * 1000) AS trade_time,
           make_timestamptz((o->>'$.T')::BIGINT * 1000) AS event_at
-        FROM ({rows}) WHERE e = 'forceOrder'"""  # noqa: S608
+        FROM ({rows}) WHERE e = 'forceOrder'"""
 
 
 DATASETS = (
@@ -86,8 +89,16 @@ DATASETS = (
         "binance_book_depth", "binance", "book_depth", _book_depth, VENUE, "binance archive", "symbol x snapshot x band"
     ),
     Dataset(
-        "binance_open_interest", "binance", "open_interest", _open_interest, VENUE, "binance rest", "symbol x period x time"
+        "binance_open_interest",
+        "binance",
+        "open_interest",
+        _open_interest,
+        VENUE,
+        "binance rest",
+        "symbol x period x time",
     ),
     Dataset("binance_funding", "binance", "funding", _funding, VENUE, "binance rest", "symbol x funding time"),
-    Dataset("binance_liquidations", "binance", "liquidations", _liquidations, VENUE, "binance stream", "one forced order"),
+    Dataset(
+        "binance_liquidations", "binance", "liquidations", _liquidations, VENUE, "binance stream", "one forced order"
+    ),
 )

@@ -33,7 +33,7 @@ def _klines(batch: Batch) -> str:
           make_timestamptz(item[1]::BIGINT * 1000) AS open_time, make_timestamptz(item[1]::BIGINT * 1000) AS event_at,
           item[2]::DOUBLE AS open, item[3]::DOUBLE AS high, item[4]::DOUBLE AS low, item[5]::DOUBLE AS close,
           item[6]::DOUBLE AS volume, item[7]::DOUBLE AS turnover
-        FROM ({_pages(batch, "VARCHAR[]")})"""  # noqa: S608
+        FROM ({_pages(batch, "VARCHAR[]")})"""
 
 
 def _open_interest(batch: Batch) -> str:
@@ -41,7 +41,7 @@ def _open_interest(batch: Batch) -> str:
         SELECT file_number, symbol AS venue_symbol, {_INTERVAL.replace("landed.", "")} AS interval,
           make_timestamptz(item.timestamp::BIGINT * 1000) AS timestamp,
           make_timestamptz(item.timestamp::BIGINT * 1000) AS event_at, item.openInterest::DOUBLE AS open_interest
-        FROM ({_pages(batch, "STRUCT(openInterest VARCHAR, timestamp VARCHAR)")})"""  # noqa: S608
+        FROM ({_pages(batch, "STRUCT(openInterest VARCHAR, timestamp VARCHAR)")})"""
 
 
 def _funding(batch: Batch) -> str:
@@ -49,7 +49,7 @@ def _funding(batch: Batch) -> str:
         SELECT file_number, item.symbol AS venue_symbol, item.fundingRate::DOUBLE AS funding_rate,
           make_timestamptz(item.fundingRateTimestamp::BIGINT * 1000) AS funding_time,
           make_timestamptz(item.fundingRateTimestamp::BIGINT * 1000) AS event_at
-        FROM ({_pages(batch, "STRUCT(symbol VARCHAR, fundingRate VARCHAR, fundingRateTimestamp VARCHAR)")})"""  # noqa: S608
+        FROM ({_pages(batch, "STRUCT(symbol VARCHAR, fundingRate VARCHAR, fundingRateTimestamp VARCHAR)")})"""
 
 
 def _liquidations(batch: Batch) -> str:
@@ -59,13 +59,15 @@ def _liquidations(batch: Batch) -> str:
         SELECT file_number, item->>'$.s' AS venue_symbol, item->>'$.S' AS position_side, (item->>'$.v')::DOUBLE AS size,
           (item->>'$.p')::DOUBLE AS bankruptcy_price, make_timestamptz((item->>'$.T')::BIGINT * 1000) AS event_time,
           make_timestamptz((item->>'$.T')::BIGINT * 1000) AS event_at
-        FROM (SELECT file_number, unnest(data) AS item FROM ({rows}) WHERE topic LIKE 'allLiquidation.%')"""  # noqa: S608
+        FROM (SELECT file_number, unnest(data) AS item FROM ({rows}) WHERE topic LIKE 'allLiquidation.%')"""
 
 
 DATASETS = (
     Dataset("bybit_klines", "bybit", "klines", _klines, VENUE, "bybit rest", "venue symbol x interval x bar"),
     Dataset("bybit_index_klines", "bybit", "index_klines", _klines, VENUE, "bybit rest", "index x interval x bar"),
-    Dataset("bybit_open_interest", "bybit", "open_interest", _open_interest, VENUE, "bybit rest", "symbol x interval x time"),
+    Dataset(
+        "bybit_open_interest", "bybit", "open_interest", _open_interest, VENUE, "bybit rest", "symbol x interval x time"
+    ),
     Dataset("bybit_funding", "bybit", "funding", _funding, VENUE, "bybit rest", "symbol x funding time"),
     Dataset("bybit_liquidations", "bybit", "liquidations", _liquidations, VENUE, "bybit stream", "one liquidation"),
 )

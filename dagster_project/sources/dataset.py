@@ -52,7 +52,7 @@ class Batch:
             return f"SELECT NULL::BIGINT AS file_number, {nulls} WHERE false"
         shape = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in columns.items())
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE merged AS SELECT * FROM read_csv({literal(merged)}, header=false, "  # noqa: S608
+            f"CREATE OR REPLACE TEMP TABLE merged AS SELECT * FROM read_csv({literal(merged)}, header=false, "
             f"auto_detect=false, delim=',', quote='\"', columns={{'file_number': 'BIGINT', {shape}}}, store_rejects=true)"
         )
         self._refuse_rejects(merged)
@@ -79,7 +79,7 @@ class Batch:
         names = ", ".join(identifier(name) for name in columns)
         try:
             self.connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE pages AS SELECT file_number, {names} "  # noqa: S608
+                f"CREATE OR REPLACE TEMP TABLE pages AS SELECT file_number, {names} "
                 f"FROM {reader} AS page JOIN landed ON landed.file = page.filename"
             )
         except duckdb.Error as error:
@@ -95,7 +95,9 @@ class Batch:
         places = []
         for line, reason, _ in rejects:
             number = (line or "").split(",", 1)[0]
-            name = self.entries[int(number)].path if number.isdigit() and int(number) < len(self.entries) else merged.name
+            name = (
+                self.entries[int(number)].path if number.isdigit() and int(number) < len(self.entries) else merged.name
+            )
             places.append(f"  {name}: {first_line(reason)} in '{(line or '').partition(',')[2][:120]}'")
         raise DataError("Lines that do not fit their columns:\n" + "\n".join(places))
 
@@ -161,7 +163,9 @@ def _materialise(connection: duckdb.DuckDBPyConnection, dataset: Dataset, rows: 
         "source": literal(dataset.label) if dataset.label else "rows.source",
         "date": "rows.day",
         "source_class": "landed.source_class",
-        "completeness": "coalesce(rows.completeness, landed.completeness)" if not dataset.venue else "landed.completeness",
+        "completeness": "coalesce(rows.completeness, landed.completeness)"
+        if not dataset.venue
+        else "landed.completeness",
         "ingested_at": "landed.ingested_at",
         "landing_path": "landed.landing_path",
     }
@@ -171,7 +175,7 @@ def _materialise(connection: duckdb.DuckDBPyConnection, dataset: Dataset, rows: 
     )
     try:
         connection.execute(
-            f"CREATE TABLE ready AS SELECT {columns}\n"  # noqa: S608
+            f"CREATE TABLE ready AS SELECT {columns}\n"
             f"FROM (SELECT *, CAST(event_at AS DATE) AS day FROM ({rows})) AS rows JOIN landed USING (file_number)\n"
             f"WHERE rows.day BETWEEN {literal(start.isoformat())} AND {literal(end.isoformat())}"
         )

@@ -54,7 +54,9 @@ class Time(BaseModel):
 
     column: str | None = None
     unit: Literal["timestamp", "s", "ms", "us", "ns"] = "timestamp"
-    zone: str = Field(default="UTC", pattern=r"^[A-Za-z0-9_+\-/]{1,64}$", description="for texts and stamps without zone")
+    zone: str = Field(
+        default="UTC", pattern=r"^[A-Za-z0-9_+\-/]{1,64}$", description="for texts and stamps without zone"
+    )
     filename_date: bool = Field(default=False, description="the date YYYY-MM-DD in the file's name")
 
     @model_validator(mode="after")
@@ -306,7 +308,9 @@ def arrivals(folder: Path) -> Iterator[tuple[str, Arrival]]:
     """
     found = list(declared_files(folder))
     if not found:
-        raise UsageError(f"Nothing in {folder} is declared: put a *{SUFFIX} beside your files (see docs/files_source.md).")
+        raise UsageError(
+            f"Nothing in {folder} is declared: put a *{SUFFIX} beside your files (see docs/files_source.md)."
+        )
     for declared in found:
         first, last = check(declared)
         spec = declared.spec
@@ -334,9 +338,7 @@ def read_declared(batch: Batch) -> str:
         if entry.spec is None:
             raise DataError(f"{entry.path} was landed without a spec; land its folder again.")
         spec = FileSpec.model_validate(entry.spec)
-        parts.append(
-            f"SELECT {number} AS file_number, * FROM ({_select(spec, [path], {str(path): entry.origin})})"  # noqa: S608
-        )
+        parts.append(f"SELECT {number} AS file_number, * FROM ({_select(spec, [path], {str(path): entry.origin})})")
     try:
         # One table for all files keeps their types apart from the reader's guesses.
         batch.connection.execute("CREATE TEMP TABLE declared AS " + "\nUNION ALL BY NAME\n".join(parts))
@@ -359,7 +361,9 @@ def _select(spec: FileSpec, paths: list[Path], names: Mapping[str, str]) -> str:
     time = _time(spec.time, f"CASE filename {name_of_file} END")
     venue = f"lower({_path(spec.venue.column)}::VARCHAR)" if spec.venue.column else literal(spec.venue.value)
     cases = " ".join(f"WHEN {literal(key)} THEN {literal(value)}" for key, value in spec.venue.completeness.items())
-    completeness = f"CASE {venue} {cases} ELSE {literal(spec.completeness)} END" if cases else literal(spec.completeness)
+    completeness = (
+        f"CASE {venue} {cases} ELSE {literal(spec.completeness)} END" if cases else literal(spec.completeness)
+    )
     wanted = [name for name in types if name not in _PROVIDED]
     body = ",\n  ".join(
         f"TRY_CAST({columns.get(name, 'NULL')} AS {_SQL_TYPES[types[name]]}) AS {identifier(name)}"
@@ -368,7 +372,7 @@ def _select(spec: FileSpec, paths: list[Path], names: Mapping[str, str]) -> str:
     )
     stamps = f"{time} AS event_at" + (f", {time} AS {spec.time_column}" if spec.time_column != "event_at" else "")
     return (
-        f"SELECT {venue} AS venue, {literal(spec.source)} AS source, {completeness} AS completeness, {stamps},\n"  # noqa: S608
+        f"SELECT {venue} AS venue, {literal(spec.source)} AS source, {completeness} AS completeness, {stamps},\n"
         f"  {body}\nFROM {_unpivoted(spec, _reader(spec, paths))} AS file_row"
     )
 
@@ -386,7 +390,7 @@ def _reader(spec: FileSpec, paths: list[Path]) -> str:
         item = "MAP(VARCHAR, JSON[])"
         # The object's keys are data (symbols), so it is read as one value and taken apart here.
         return (
-            f"(SELECT entry.key AS key, unnest(entry.value) AS item, filename FROM (SELECT filename, "  # noqa: S608
+            f"(SELECT entry.key AS key, unnest(entry.value) AS item, filename FROM (SELECT filename, "
             f"unnest(map_entries(CAST(content AS JSON)::{item})) AS entry FROM read_text({files})))"
         )
     return f"read_json({files}, filename=true, maximum_object_size=268435456)"
@@ -398,7 +402,7 @@ def _unpivoted(spec: FileSpec, reader: str) -> str:
     return (
         "("
         + " UNION ALL ".join(
-            f"SELECT *, {literal(name)} AS side_name, {_path(column)} AS side_value FROM {reader}"  # noqa: S608
+            f"SELECT *, {literal(name)} AS side_name, {_path(column)} AS side_value FROM {reader}"
             for name, column in spec.unpivot.columns.items()
         )
         + ")"

@@ -1,0 +1,1 @@
+"""Landing and raw: from sources to typed Parquet."""

@@ -1,0 +1,75 @@
+"""The published snapshot as an asset: swapped in only when every blocking check upstream has passed."""
+
+import dagster as dg
+
+from dagster_project.defs.dbt.assets import WRITER_POOL
+from dagster_project.defs.quality.gate import GATE_NAME
+from dagster_project.defs.quality.mart_checks import MART_KEYS
+from dagster_project.defs.quality.schema_checks import CHECK_NAME
+from dagster_project.lib.publish import publish
+from dagster_project.lib.resources import HomeResource, failures_for_users
+from schemas.expectations.gate import GATE
+
+
+def blocking_checks() -> list[dg.AssetCheckKey]:
+    """The checks without which nothing is published."""
+    structure = [dg.AssetCheckKey(key, CHECK_NAME) for key in MART_KEYS]
+    return structure + [dg.AssetCheckKey(dg.AssetKey(["marts", mart]), GATE_NAME) for mart in GATE]
+
+
+def unmet(instance: dg.DagsterInstance) -> list[str]:
+    """Blocking checks that have not passed on the newest rows.
+
+    Inside one run a failed blocking check already stops this step. Materialised on its own, from the UI say, the step must
+    ask for itself.
+    """
+    faults = []
+    for key in blocking_checks():
+        records = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+        if not records or records[0].status.value != "SUCCEEDED":
+            status = records[0].status.value.lower() if records else "never ran"
+            faults.append(f"{key.asset_key.to_user_string()}: {key.name} {status}")
+    return faults
+
+
+@dg.asset(
+    key=["published", "marts"],
+    deps=MART_KEYS,
+    group_name="published",
+    kinds={"duckdb", "parquet"},
+    owners=["team:market-structure"],
+    pool=WRITER_POOL,
+)
+def published_marts(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    """The snapshot that readers open: marts and stress tables as one DuckDB file and as Parquet, swapped in atomically."""
+    faults = unmet(context.instance)
+    if faults:
+        raise dg.Failure(
+            description="Nothing was published: blocking checks have not passed.\n  "
+            + "\n  ".join(faults)
+            + "\nMend the data or the model, run the checks, then publish again. Readers still see the last good snapshot.",
+            allow_retries=False,
+        )
+    with failures_for_users():
+        snapshot, changed = publish(home.get())
+    return dg.MaterializeResult(
+        metadata={
+            "snapshot": snapshot.digest,
+            "changed": changed,
+            "dagster/row_count": sum(table.rows for table in snapshot.tables),
+            "tables": dg.MetadataValue.table(
+                [
+                    dg.TableRecord(
+                        {
+                            "table": f"{table.schema_name}.{table.name}",
+                            "rows": table.rows,
+                            "source_class": ", ".join(table.source_classes),
+                            "completeness": ", ".join(table.completeness),
+                            "digest": table.digest,
+                        }
+                    )
+                    for table in snapshot.tables
+                ]
+            ),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Checks: structure of raw and marts, and the publish gate."""

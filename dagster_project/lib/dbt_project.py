@@ -1,0 +1,49 @@
+"""The dbt project: where it is, what environment it needs, and a manifest that is never older than the models."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagster_dbt import DbtProject
+
+from dagster_project.lib.home import PROJECT_ROOT, Home
+
+# Every library's usage reporting is off unless a user turns it on.
+os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+DBT_DIR = PROJECT_ROOT / "dbt"
+DBT_PROJECT = DbtProject(project_dir=DBT_DIR, packaged_project_dir=None)
+
+
+def set_dbt_environment(home: Home) -> None:
+    """Point dbt's profile and sources at a home; dbt reads them as environment variables, in this and child processes."""
+    os.environ["DELEVER_WAREHOUSE"] = str(home.warehouse)
+    os.environ["DELEVER_RAW"] = str(home.raw)
+
+
+def ensure_manifest() -> Path:
+    """The manifest, built when it is missing or older than a file of the project.
+
+    A clean clone has none, and a stale one shows an asset graph that is not what would run. One process builds, others wait.
+    """
+    with _lock(DBT_DIR / "target.lock"):
+        manifest = DBT_PROJECT.manifest_path
+        if not manifest.exists() or manifest.stat().st_mtime < max(_modified_times()):
+            DBT_PROJECT.preparer.prepare(DBT_PROJECT)
+    return manifest
+
+
+def _modified_times() -> Iterator[float]:
+    for name in ("models", "seeds", "macros", "tests"):
+        yield from (path.stat().st_mtime for path in (DBT_DIR / name).rglob("*"))
+    yield (DBT_DIR / "dbt_project.yml").stat().st_mtime
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

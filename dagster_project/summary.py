@@ -1,0 +1,113 @@
+"""The key results of a home, each with its source class, as `make demo` and `make real` end with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from dagster_project.lib.home import Home
+from dagster_project.lib.publish import read_snapshot
+from dagster_project.lib.query import open_published
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that the published tables answer."""
+
+    title: str
+    sql: str
+
+
+QUESTIONS = (
+    Question(
+        "Exchange share, by year",
+        "SELECT year(period_start) AS year, venue, round(volume_usd / 1e12, 2) AS volume_trillion_usd, "
+        "round(100 * share, 1) AS share_percent, rank, days_covered AS days, volume_basis, completeness, source_class "
+        "FROM fct_exchange_share WHERE period_type = 'year' AND year(period_start) = 2025 ORDER BY year, rank LIMIT 12",
+    ),
+    Question(
+        "Liquidation tax of 2025 (all venues, all tiers)",
+        "SELECT count(*) AS days, round(sum(liquidated_usd) / 1e9, 2) AS liquidated_billion_usd, "
+        "round(1e4 * sum(liquidated_usd) / nullif(sum(volume_usd), 0), 3) AS tax_bps, "
+        "round(100 * sum(liquidated_long_usd) / nullif(sum(liquidated_usd), 0), 1) AS long_percent, "
+        "count(*) FILTER (regime = 'stress') AS stress_days, any_value(volume_venues) AS volume_of, "
+        "string_agg(DISTINCT completeness, ', ' ORDER BY completeness) AS completeness, "
+        "string_agg(DISTINCT source_class, ', ' ORDER BY source_class) AS source_class "
+        "FROM fct_liquidation_tax WHERE venue = 'market' AND tier = 'all' AND year(day) = 2025 HAVING count(*) > 0",
+    ),
+    Question(
+        "10-11 October 2025: deepest fall of each tier against 20:50 UTC",
+        "SELECT w.venue, c.tier, count(DISTINCT w.venue_symbol) AS contracts, "
+        "any_value(w.interval_seconds) AS bar_seconds, round(100 * min(w.low_move_from_pre_event), 1) AS worst_percent, "
+        "round(sum(w.liquidated_long_usd + w.liquidated_short_usd) / 1e9, 2) AS liquidated_billion_usd, "
+        "any_value(w.source_class) AS source_class FROM fct_event_window AS w JOIN dim_contract AS c "
+        "USING (venue, venue_symbol) WHERE w.event_id = '2025_10_10' AND w.close_price IS NOT NULL "
+        "AND w.venue IN ('binance', 'bybit', 'hyperliquid') AND w.phase <> 'baseline' "
+        "GROUP BY ALL ORDER BY ALL",
+    ),
+    Question(
+        "10 October 2025, BTC in the hour of 21:00 UTC",
+        "SELECT venue, venue_symbol, min(low_price) AS low, round(100 * min(low_move_from_pre_event), 2) AS move_percent, "
+        "any_value(completeness) AS completeness, any_value(source_class) AS source_class FROM fct_event_window "
+        "JOIN dim_contract USING (venue, venue_symbol) WHERE base_asset = 'BTC' "
+        "AND bar_start_at >= TIMESTAMPTZ '2025-10-10 21:00:00+00' AND bar_start_at < TIMESTAMPTZ '2025-10-10 22:00:00+00' "
+        "AND venue IN ('binance', 'bybit') GROUP BY ALL ORDER BY ALL",
+    ),
+    Question(
+        "Published figures against the data",
+        "SELECT status, count(*) AS figures, string_agg(figure_id, ', ' ORDER BY figure_id) AS which "
+        "FROM (SELECT *, row_number() OVER (PARTITION BY status ORDER BY figure_id) AS n FROM fct_reconciliation) "
+        "WHERE n <= 4 OR status <> 'not_computable' GROUP BY status ORDER BY status",
+    ),
+)
+
+
+def show(home: Home, console: Console) -> None:
+    """Print the key results and where to look next."""
+    for question in QUESTIONS:
+        _ask(home, question.title, question.sql, console)
+    snapshot = read_snapshot(home)
+    if snapshot is not None and any(table.name == "stress_summary" for table in snapshot.tables):
+        _ask(home, "Replay", "SELECT * EXCLUDE (scenario_hash, book_hash) FROM stress_summary", console, turned=True)
+    console.print(
+        f"\nPublished in {home.published} (DuckDB and Parquet). Next:\n"
+        '  .venv/bin/delever query "SELECT * FROM fct_reconciliation"     ask in SQL\n'
+        "  make ui                                                       the pipeline in Dagster's pages\n"
+        "  .venv/bin/delever doctor                                      the state of this installation",
+        markup=False,
+        highlight=False,
+    )
+
+
+def show_replay(summary: Mapping[str, object], console: Console) -> None:
+    """Print one replay's totals."""
+    table = Table(show_header=False, box=None)
+    for name, value in summary.items():
+        table.add_row(
+            name, f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+        )
+    console.print(table)
+
+
+def _ask(home: Home, title: str, sql: str, console: Console, *, turned: bool = False) -> None:
+    connection = open_published(home)
+    try:
+        relation = connection.sql(sql)
+        names, rows = relation.columns, relation.fetchall()
+    finally:
+        connection.close()
+    console.print(f"\n[bold]{title}[/bold]")
+    if not rows:
+        console.print("  no data for this question")
+        return
+    if turned:
+        for row in rows:
+            show_replay(dict(zip(names, row, strict=True)), console)
+        return
+    table = Table(*names, box=None, header_style="dim")
+    for row in rows:
+        table.add_row(
+            *("-" if value is None else f"{value:,}" if isinstance(value, float) else str(value) for value in row)
+        )
+    console.print(table)

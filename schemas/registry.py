@@ -1,0 +1,11 @@
+"""Which model guards which table: the one list that checks, drift tests and the raw store read."""
+
+import pandera.ibis as pa
+
+from schemas.marts import MART_MODELS
+from schemas.raw import RAW_MODELS
+
+MODELS: dict[str, type[pa.DataFrameModel]] = {
+    **{f"raw.{name}": model for name, model in RAW_MODELS.items()},
+    **{f"marts.{name}": model for name, model in MART_MODELS.items()},
+}
