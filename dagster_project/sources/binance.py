@@ -23,13 +23,15 @@ _KLINE_COLUMNS = {
 }
 
 # An archive is named SYMBOL-INTERVAL-DATE.zip, and the rows inside name neither symbol nor interval.
-_NAMED = r"regexp_extract(landed.landing_path, '([^/]+)-([0-9]+[a-zA-Z]+)-\d{4}-\d{2}(-\d{2})?\.', {group})"
+_NAME = r"([^/]+)-([0-9]+[a-zA-Z]+)-\d{4}-\d{2}(-\d{2})?\."
+_SYMBOL = f"regexp_extract(landed.landing_path, '{_NAME}', 1)"
+_INTERVAL = f"regexp_extract(landed.landing_path, '{_NAME}', 2)"
 
 
 def _klines(batch: Batch) -> str:
     rows = batch.csv_from_zips(_KLINE_COLUMNS)
     return f"""
-        SELECT rows.*, {_NAMED.format(group=1)} AS venue_symbol, {_NAMED.format(group=2)} AS interval,
+        SELECT rows.*, {_SYMBOL} AS venue_symbol, {_INTERVAL} AS interval,
           make_timestamptz(open_ms * 1000) AS open_time, make_timestamptz(close_ms * 1000) AS close_time,
           make_timestamptz(open_ms * 1000) AS event_at
         FROM ({rows}) AS rows JOIN landed USING (file_number)"""

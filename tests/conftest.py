@@ -1,0 +1,32 @@
+"""Fixtures that all tests share: a home that goes away, and the folder of real data when it is there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lib.home import PROJECT_ROOT, Home
+from dagster_project.lib.raw import RawStore
+
+# Before anything imports Dagster's or dbt's settings: no test reports usage to anyone.
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home, with its folders and the raw layer's zero-row files."""
+    made = Home(tmp_path / "home")
+    made.prepare()
+    RawStore(made.raw, made.scratch).prepare()
+    return made
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("DELEVER_REAL_DATA") or PROJECT_ROOT.parent / "shared" / "data")
+    if not (folder / "candles_hourly" / "candles.parquet").exists():
+        pytest.skip(f"no real data at {folder}; set DELEVER_REAL_DATA to its folder")
+    return folder.resolve()
