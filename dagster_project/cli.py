@@ -81,7 +81,7 @@ def replay(book: Path, scenario: Path, out: Path, overrides: tuple[str, ...]) ->
 
     with ERR.status("replaying"):
         result = run_replay(book, scenario, out=out, overrides=overrides)
-    show_replay(result.summary, OUT)
+    show_replay({"scenario": result.scenario, "source_class": result.source_class, **result.summary}, OUT)
     OUT.print(f"Tables: {out}/stress_*.parquet")
 
 

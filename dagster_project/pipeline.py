@@ -1,7 +1,7 @@
 """Runs of the pipeline from the command line: the same jobs on the same instance as in Dagster's UI, in this process."""
 
-import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -43,48 +43,50 @@ def run(
         DataError: A declared file does not fit its spec.
         PipelineError: A step or a blocking check failed; nothing was published.
     """
-    _execute(home, profile, None, folder, (start, end), console)
+    _execute(home, profile, folder, (start, end), console, ingest_only=False)
 
 
 def ingest(home: Home, profile: str, *, folder: Path | None, console: Console) -> None:
     """Run a profile's landing and raw assets only; arguments and errors as in ``run``."""
-    _execute(home, profile, ("landing", "raw"), folder, (None, None), console)
+    _execute(home, profile, folder, (None, None), console, ingest_only=True)
 
 
 def _execute(
     home: Home,
     profile: str,
-    layers: tuple[str, ...] | None,
     folder: Path | None,
     wanted: tuple[date | None, date | None],
     console: Console,
+    *,
+    ingest_only: bool,
 ) -> None:
     days = _days(profile, folder, wanted)
     home.claim(profile)
     home.prepare()
     os.environ["DELEVER_HOME"] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(home.dagster_home)
-    with console.status("loading the pipeline (the first time, dbt's models are compiled)"):
-        from dagster_project.definitions import defs  # noqa: PLC0415 - loads every asset, which help texts do not need
-        from dagster_project.defs.ingest.partitions import range_tags  # noqa: PLC0415
+    settings = {"landing__files": {"config": {"folder": str(folder)}}} if folder is not None else {}
+    with _own_screen(home, console) as screen:
+        with screen.status("loading the pipeline (the first time, dbt's models are compiled)"):
+            from dagster_project.definitions import defs  # noqa: PLC0415 - loads every asset; help texts do without
+            from dagster_project.defs.ingest.partitions import range_tags  # noqa: PLC0415
+            from dagster_project.defs.jobs import SEQUENCES  # noqa: PLC0415
 
-        job = defs().resolve_job_def(profile)
-    selection = None
-    if layers:
-        keys = job.asset_layer.selected_asset_keys
-        selection = [key for key in keys if key.path[0] in layers and key.path[-1] != "book"]
-    config: dict[str, Any] = {"loggers": {"progress": {}}}
-    if folder is not None:
-        config["ops"] = {"landing__files": {"config": {"folder": str(folder)}}}
-    steps = len(selection) if selection else len(job.graph.node_dict)
-    with _quiet(), dg.DagsterInstance.get() as instance, _shown(console, steps):
-        result = job.execute_in_process(
-            instance=instance,
-            tags=range_tags(*days),
-            run_config=config,
-            raise_on_error=False,
-            asset_selection=selection,
-        )
+            names = SEQUENCES[profile][:1] if ingest_only else SEQUENCES[profile]
+            jobs = [defs().resolve_job_def(name) for name in names]
+        with dg.DagsterInstance.get() as instance, _shown(screen, sum(len(job.graph.node_dict) for job in jobs)):
+            for number, job in enumerate(jobs):
+                result = job.execute_in_process(
+                    instance=instance,
+                    # Days belong to ingestion, the first job; what follows is made whole.
+                    tags=range_tags(*days) if number == 0 else {},
+                    run_config={"loggers": {"progress": {}}, "ops": settings if number == 0 else {}},
+                    raise_on_error=False,
+                )
+                _refuse_faults(result)
+
+
+def _refuse_faults(result: dg.ExecuteInProcessResult) -> None:
     faults = list(_faults(result))
     if faults or not result.success:
         raise PipelineError(
@@ -160,12 +162,25 @@ def _shown(console: Console, steps: int) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep libraries' prose off the screen; the run's pages have it."""
-    logger = logging.getLogger("dagster")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _own_screen(home: Home, console: Console) -> Iterator[Console]:
+    """Keep the screen for progress, and send what libraries and child processes print to ``logs/last_run.log``.
+
+    Dagster mirrors both streams into each step's log by file descriptor, so the screen is a descriptor of its own.
+    """
+    log = home.root / "logs" / "last_run.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with log.open("w") as sink, os.fdopen(os.dup(2), "w") as screen:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield Console(file=screen, force_terminal=console.is_terminal, width=console.width)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            os.close(kept[0])
+            os.close(kept[1])

@@ -34,7 +34,7 @@ QUESTIONS = (
         "count(*) FILTER (regime = 'stress') AS stress_days, any_value(volume_venues) AS volume_of, "
         "string_agg(DISTINCT completeness, ', ' ORDER BY completeness) AS completeness, "
         "string_agg(DISTINCT source_class, ', ' ORDER BY source_class) AS source_class "
-        "FROM fct_liquidation_tax WHERE venue = 'market' AND tier = 'all' AND year(day) = 2025 HAVING count(*) > 0",
+        "FROM fct_liquidation_tax WHERE venue = 'market' AND tier = 'all' AND year(tax_date) = 2025 HAVING count(*) > 0",
     ),
     Question(
         "10-11 October 2025: deepest fall of each tier against 20:50 UTC",
@@ -50,7 +50,7 @@ QUESTIONS = (
         "10 October 2025, BTC in the hour of 21:00 UTC",
         "SELECT venue, venue_symbol, min(low_price) AS low, round(100 * min(low_move_from_pre_event), 2) AS move_percent, "
         "any_value(completeness) AS completeness, any_value(source_class) AS source_class FROM fct_event_window "
-        "JOIN dim_contract USING (venue, venue_symbol) WHERE base_asset = 'BTC' "
+        "WHERE base_asset = 'BTC' "
         "AND bar_start_at >= TIMESTAMPTZ '2025-10-10 21:00:00+00' AND bar_start_at < TIMESTAMPTZ '2025-10-10 22:00:00+00' "
         "AND venue IN ('binance', 'bybit') GROUP BY ALL ORDER BY ALL",
     ),

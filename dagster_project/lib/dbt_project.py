@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,11 @@ from dagster_project.lib.home import PROJECT_ROOT, Home
 # Every library's usage reporting is off unless a user turns it on.
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
+
+# dagster-dbt looks for `dbt` on the path, which does not hold this environment when it was not activated.
+_BIN = str(Path(sys.executable).parent)
+if _BIN not in os.environ.get("PATH", "").split(os.pathsep):
+    os.environ["PATH"] = os.pathsep.join([_BIN, os.environ.get("PATH", "")])
 
 DBT_DIR = PROJECT_ROOT / "dbt"
 DBT_PROJECT = DbtProject(project_dir=DBT_DIR, packaged_project_dir=None)

@@ -91,7 +91,8 @@ def _copy(warehouse: Path, staged: Path) -> list[PublishedTable]:
     with connect() as connection:
         connection.execute(f"ATTACH {literal(warehouse)} AS warehouse (READ_ONLY)")
         connection.execute(f"ATTACH {literal(staged / 'marts.duckdb')} AS published")
-        # A replay's position book may be large; the loop is over tables, never over rows.
+        for schema in PUBLISHED_SCHEMAS:
+            connection.execute(f"CREATE SCHEMA published.{identifier(schema)}")
         listed = connection.execute(
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'warehouse' "
             "AND list_contains($1, schema_name) ORDER BY ALL",
@@ -99,7 +100,6 @@ def _copy(warehouse: Path, staged: Path) -> list[PublishedTable]:
         ).fetchall()
         for schema, name in listed:
             table = f"{identifier(schema)}.{identifier(name)}"
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS published.{identifier(schema)}")
             connection.execute(f"CREATE TABLE published.{table} AS SELECT * FROM warehouse.{table} ORDER BY ALL")
             _copy_comments(connection, schema, name)
             file = staged / "parquet" / f"{name}.parquet"

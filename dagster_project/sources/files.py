@@ -85,12 +85,18 @@ class Venue(BaseModel):
     column: str | None = None
     value: str | None = Field(default=None, pattern=r"^[a-z0-9_]+$")
     completeness: dict[str, Literal["complete", "sampled", "polled_window", "partial"]] = Field(default_factory=dict)
+    only: list[str] = Field(default_factory=list, description="with 'column': rows of these venues alone")
+    without: list[str] = Field(default_factory=list, description="with 'column': rows of all venues but these")
 
     @model_validator(mode="after")
     def one_origin(self) -> "Venue":
-        """Exactly one of column and value."""
+        """Exactly one of column and value; a choice of venues needs a column to choose by."""
         if (self.column is None) == (self.value is None):
             raise ValueError("name either 'column' or 'value'")
+        if self.only and self.without:
+            raise ValueError("name either 'only' or 'without'")
+        if (self.only or self.without) and self.column is None:
+            raise ValueError("'only' and 'without' go with 'column'")
         return self
 
 
@@ -200,6 +206,7 @@ def declared_files(folder: Path) -> Iterator[DeclaredFile]:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder. Give the folder that holds your files and their *{SUFFIX} specs.")
+    # A file with a spec of its own is read by that one; of the shipped specs, several may take parts of one file.
     claimed: set[tuple[Path, str]] = set()
     for spec_path in sorted(folder.rglob(f"*{SUFFIX}")):
         spec = load_spec(spec_path)
@@ -318,8 +325,8 @@ def arrivals(folder: Path) -> Iterator[tuple[str, Arrival]]:
             spec.dataset,
             Arrival(
                 local=declared.path,
-                # The folder is part of the name, so that two files of one name from two folders stay apart.
-                name=declared.relative.replace("/", "__"),
+                # Two files of one name from two folders stay apart, and so do two specs of one file.
+                name=f"{declared.spec_path.name.removesuffix(SUFFIX)}__{declared.relative.replace('/', '__')}",
                 origin=declared.relative,
                 licence=spec.licence,
                 source_class=spec.source_class,
@@ -371,10 +378,16 @@ def _select(spec: FileSpec, paths: list[Path], names: Mapping[str, str]) -> str:
         if name not in {spec.time_column, "event_at"}
     )
     stamps = f"{time} AS event_at" + (f", {time} AS {spec.time_column}" if spec.time_column != "event_at" else "")
+    chosen = f"\nWHERE {venue} IN {_tuple(spec.venue.only)}" if spec.venue.only else ""
+    chosen += f"\nWHERE {venue} NOT IN {_tuple(spec.venue.without)}" if spec.venue.without else ""
     return (
         f"SELECT {venue} AS venue, {literal(spec.source)} AS source, {completeness} AS completeness, {stamps},\n"
-        f"  {body}\nFROM {_unpivoted(spec, _reader(spec, paths))} AS file_row"
+        f"  {body}\nFROM {_unpivoted(spec, _reader(spec, paths))} AS file_row{chosen}"
     )
+
+
+def _tuple(values: list[str]) -> str:
+    return "(" + ", ".join(literal(value) for value in values) + ")"
 
 
 _SQL_TYPES = {"string": "VARCHAR", "float64": "DOUBLE", "int64": "BIGINT"}

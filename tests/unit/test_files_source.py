@@ -80,9 +80,7 @@ def test_zone_of_stamps_without_one_is_the_specs(home: Home, tmp_path: Path) -> 
     assert row["date"] == date(2025, 10, 10)
 
 
-@pytest.mark.parametrize(
-    ("unit", "stamp"), [("s", 1760130000), ("us", 1760130000000000), ("ns", 1760130000000000000)]
-)
+@pytest.mark.parametrize(("unit", "stamp"), [("s", 1760130000), ("us", 1760130000000000), ("ns", 1760130000000000000)])
 def test_units_of_time(home: Home, tmp_path: Path, unit: str, stamp: int) -> None:
     spec = CANDLES | {"time": {"column": "when", "unit": unit}}
     (row,) = rows_of(home, declare(tmp_path / "in", spec, bars__csv=HEADER + BAR.replace("1760130000000", str(stamp))))
@@ -123,6 +121,15 @@ def test_parquet_and_completeness_by_venue(home: Home, tmp_path: Path) -> None:
         "binance": "complete",
         "okx": "partial",
     }
+
+
+def test_two_specs_may_share_a_file_by_venue(home: Home, tmp_path: Path) -> None:
+    text = HEADER + BAR + BAR.replace("Binance", "OKX")
+    columns = {key: value for key, value in CANDLES["columns"].items() if key != "base_quantity"}
+    folder = declare(tmp_path / "in", CANDLES | {"venue": {"column": "exchange", "without": ["okx"]}}, bars__csv=text)
+    declare(folder, CANDLES | {"venue": {"column": "exchange", "only": ["okx"]}, "columns": columns}, name="okx")
+    rows = rows_of(home, folder)
+    assert {row["venue"]: row["base_quantity"] for row in rows} == {"binance": 1500.0, "okx": None}
 
 
 def test_shipped_specs_read_as_specs() -> None:

@@ -72,7 +72,10 @@ def test_rows_of_many_archives_keep_their_archive(home: Home, tmp_path: Path) ->
 
 
 def test_line_that_does_not_fit_is_named_with_its_file(home: Home, tmp_path: Path) -> None:
-    contents = {"BTCUSDT-1m-2025-10-10.zip": HEADER + KLINE, "ETHUSDT-1m-2025-10-10.zip": KLINE.replace(",9,", ",oops,")}
+    contents = {
+        "BTCUSDT-1m-2025-10-10.zip": HEADER + KLINE,
+        "ETHUSDT-1m-2025-10-10.zip": KLINE.replace(",9,", ",oops,"),
+    }
     with pytest.raises(DataError, match=r"ETHUSDT-1m-2025-10-10\.zip: .*oops"):
         ingest(home, tmp_path, "binance_klines", contents)
 
@@ -125,7 +128,9 @@ def test_bybit_error_inside_http_200_is_refused(home: Home, tmp_path: Path) -> N
 
 def test_bybit_liquidations_keep_the_position_side(home: Home, tmp_path: Path) -> None:
     item = {"T": MS, "s": "BTCUSDT", "S": "Buy", "v": "0.5", "p": "100"}
-    line = json.dumps({"topic": "allLiquidation.BTCUSDT", "type": "snapshot", "ts": MS, "data": [item, item | {"S": "Sell"}]})
+    line = json.dumps(
+        {"topic": "allLiquidation.BTCUSDT", "type": "snapshot", "ts": MS, "data": [item, item | {"S": "Sell"}]}
+    )
     rows = ingest(home, tmp_path, "bybit_liquidations", {"2025-10-10.jsonl": line + "\n"})
     assert {(row["venue_symbol"], row["position_side"]) for row in rows} == {("BTCUSDT", "Buy"), ("BTCUSDT", "Sell")}
 

@@ -1,0 +1,41 @@
+-- Displacement of a price by forced flow, as the reach of a cascade.
+--
+-- reach_tick(...) = shock plus displacement, in ticks of 1e-12 log units, after `cumulative_micro` micro-USD of
+-- reference notional (quantity times the index at t0) went to the book. A position whose threshold tick is at most
+-- the reach is in breach (a breach is E <= MM, so equality counts).
+--   linear: y = V / D            exact in integers: floor(V * 1e12 / D), V and D in micro-USD
+--   sqrt:   y = k * sqrt(V)      V in USD; a function of one exact integer, so it cannot depend on row order
+create or replace temp macro reach_tick(law, shock_tick, depth_micro, coefficient, cumulative_micro) as
+    case law
+        when 'linear'
+            then shock_tick + (cumulative_micro::hugeint * 1000000000000::hugeint) // depth_micro
+        else shock_tick + floor(coefficient * sqrt(cumulative_micro::double / 1e6) * 1e12)::hugeint
+    end;
+
+-- The same displacement in log units, not rounded to ticks; prices are made from this one.
+create or replace temp macro displacement(law, depth_micro, coefficient, cumulative_micro) as
+    case law
+        when 'linear' then cumulative_micro::double / depth_micro::double
+        else coefficient * sqrt(cumulative_micro::double / 1e6)
+    end;
+
+-- h * cosh(h) - sinh(h), by its series where the difference would cancel.
+create or replace temp macro cosh_excess(h) as
+    case
+        when h < 0.1 then h * h * h / 3 * (1 + h * h / 10 * (1 + h * h / 28 * (1 + h * h / 54)))
+        else h * cosh(h) - sinh(h)
+    end;
+
+-- Exact average of exp(-side * y) over the notional executed while the displacement runs from y0 to y1 (y1 > y0 >= 0),
+-- written with the middle m = (y0 + y1) / 2 and the half width h = (y1 - y0) / 2 because the textbook difference of
+-- two exponentials loses all digits for a small fill.
+--   linear: notional is uniform in y:      exp(-side m) * sinh(h) / h
+--   sqrt:   notional grows with y squared: exp(-side m) * (sinh(h) / h - side * (h cosh h - sinh h) / (m h))
+create or replace temp macro average_factor(law, side, y0, y1) as
+    exp(-side * (y0 + y1) / 2)
+    * case
+        when y1 <= y0 then 1
+        when law = 'linear' then sinh((y1 - y0) / 2) / ((y1 - y0) / 2)
+        else sinh((y1 - y0) / 2) / ((y1 - y0) / 2)
+            - side * cosh_excess((y1 - y0) / 2) / ((y0 + y1) / 2 * (y1 - y0) / 2)
+    end;
