@@ -1,6 +1,9 @@
 """Fixtures that all tests share: a home that goes away, and the folder of real data when it is there."""
 
 import os
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -30,3 +33,42 @@ def real_data() -> Path:
     if not (folder / "candles_hourly" / "candles.parquet").exists():
         pytest.skip(f"no real data at {folder}; set DELEVER_REAL_DATA to its folder")
     return folder.resolve()
+
+
+def run_cli(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `delever` as a user would, in a process of its own, on a home."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("delever")), *arguments],
+        env=os.environ | {"DELEVER_HOME": str(home), "COLUMNS": "200"} | environment,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Built:
+    """A home that a whole run has built, and what that run printed."""
+
+    home: Home
+    printed: str
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The whole demo, built once; tests that use it carry the xdist group `demo`."""
+    home = Home(tmp_path_factory.mktemp("demo") / "home")
+    done = run_cli(home.root, "run", "--profile", "demo")
+    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
+    return Built(home, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Built:
+    """The whole path on the real files, built once; tests that use it carry the xdist group `real`."""
+    home = Home(tmp_path_factory.mktemp("real") / "home")
+    done = run_cli(home.root, "run", "--profile", "files", "--landing", str(real_data))
+    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
+    return Built(home, done.stdout)

@@ -1,0 +1,25 @@
+-- The last observation of the day, not an average: open interest is a level.
+with ranked as (
+    select
+        *,
+        row_number() over (
+            partition by venue, venue_symbol, cast(event_at as date) order by event_at desc
+        ) as preference
+    from {{ ref('int_open_interest__observed') }}
+    where notional_usd is not null
+)
+
+select
+    venue,
+    venue_symbol,
+    base_asset,
+    contract_type,
+    cast(event_at as date) as open_interest_date,
+    event_at as observed_at,
+    base_quantity,
+    notional_usd as open_interest_usd,
+    notional_basis,
+    completeness,
+    source_class
+from ranked
+where preference = 1

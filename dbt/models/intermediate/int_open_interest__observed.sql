@@ -1,0 +1,87 @@
+-- One observation per contract and time. Where the venue reports base units only, USD is the quantity at the close of
+-- the last bar that ended at or before the observation, at most a day old.
+{%- set columns -%}
+    venue, venue_symbol, base_asset, contract_type, event_at, period_seconds, base_quantity, notional_usd,
+    completeness, source_class, source
+{%- endset %}
+with observations as (
+    select {{ columns }}, 1 as preference from {{ ref('stg_binance__open_interest') }}
+    union all
+    select {{ columns }}, 1 as preference from {{ ref('stg_bybit__open_interest') }}
+    union all
+    select {{ columns }}, 2 as preference from {{ ref('stg_files__open_interest') }}
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by venue, venue_symbol, event_at
+            order by preference, coalesce(period_seconds, 0), notional_usd, base_quantity
+        ) as rank_in_time
+    from observations
+),
+
+single as (
+    select {{ columns }} from ranked
+    where rank_in_time = 1
+),
+
+unpriced_contracts as (
+    select distinct venue, venue_symbol from single
+    where notional_usd is null or base_quantity is null
+),
+
+closes as (
+    select
+        bars.venue,
+        bars.venue_symbol,
+        bars.bar_end_at,
+        bars.close_price,
+        bars.completeness as price_completeness,
+        bars.source_class as price_source_class,
+        row_number() over (
+            partition by bars.venue, bars.venue_symbol, bars.bar_end_at order by bars.interval_seconds
+        ) as preference
+    from {{ ref('int_bars__unioned') }} as bars
+    inner join unpriced_contracts
+        on bars.venue = unpriced_contracts.venue
+        and bars.venue_symbol = unpriced_contracts.venue_symbol
+),
+
+prices as (
+    select * from closes
+    where preference = 1
+),
+
+priced as (
+    {{ asof_join(
+        'single', 'prices', ['venue', 'venue_symbol'], 'event_at', 'bar_end_at',
+        {
+            'price_at': 'bar_end_at', 'price': 'close_price', 'price_completeness': 'price_completeness',
+            'price_source_class': 'price_source_class',
+        },
+    ) }}
+),
+
+recent as (
+    select
+        *,
+        {{ seconds_between('price_at', 'event_at') }} <= 86400 and (notional_usd is null or base_quantity is null)
+            as is_priced
+    from priced
+)
+
+select
+    venue,
+    venue_symbol,
+    base_asset,
+    contract_type,
+    event_at,
+    coalesce(base_quantity, case when is_priced and price > 0 then notional_usd / price end) as base_quantity,
+    coalesce(notional_usd, case when is_priced then base_quantity * price end) as notional_usd,
+    case when notional_usd is not null then 'reported' when is_priced then 'last_close' end as notional_basis,
+    {{ weakest_completeness(['completeness', 'case when is_priced then price_completeness end']) }} as completeness,
+    {{ weakest_source_class(['source_class', 'case when is_priced then price_source_class end']) }} as source_class,
+    source
+from recent

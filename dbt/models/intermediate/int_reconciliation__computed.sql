@@ -1,0 +1,661 @@
+-- Candidates for every published figure: from data (one per source class, never mixed) and from published values alone.
+-- `is_partial` marks a sum over less than the figure covers; such a sum can never match.
+{%- set event = '2025_10_10' %}
+{%- set ratios = [
+    ('binance_share_2025', 'binance_volume_2025 / volume_2025'),
+    ('okx_share_2025', 'okx_volume_2025 / volume_2025'),
+    ('bybit_share_2025', 'bybit_volume_2025 / volume_2025'),
+    ('bitget_share_2025', 'bitget_volume_2025 / volume_2025'),
+    ('top_four_volume_2025', 'binance_volume_2025 + okx_volume_2025 + bybit_volume_2025 + bitget_volume_2025'),
+    ('top_four_share_2025', 'top_four_volume_2025 / volume_2025'),
+    ('average_daily_liquidations_2025', 'liquidations_2025 / 365'),
+    ('liquidated_24h', 'liquidated_24h_long + liquidated_24h_short'),
+    ('long_share_24h', 'liquidated_24h_long / (liquidated_24h_long + liquidated_24h_short)'),
+    ('liquidated_24h_binance', 'liquidated_24h_binance_long + liquidated_24h_binance_short'),
+    ('btc_fall_composite', '104800.0 / 122600.0 - 1'),
+    ('open_interest_change_event', 'open_interest_after_event / open_interest_before_event - 1'),
+    ('open_interest_change_hyperliquid', 'open_interest_after_hyperliquid / open_interest_before_hyperliquid - 1'),
+    ('open_interest_wiped', 'open_interest_before_event - open_interest_after_event'),
+    ('altcoin_depth_change', 'altcoin_depth_trough / altcoin_depth_before - 1'),
+    ('binance_fund_change', 'binance_fund_after - binance_fund_before'),
+    ('trackers_difference_2025', 'volume_2025 / cryptoquant_perpetual_volume_2025 - 1'),
+] %}
+{%- set figures = [
+    'volume_2025', 'binance_volume_2025', 'okx_volume_2025', 'bybit_volume_2025', 'bitget_volume_2025',
+    'top_four_volume_2025', 'average_daily_volume_2025', 'binance_average_daily_volume_2025', 'liquidations_2025',
+    'liquidated_24h_long', 'liquidated_24h_short', 'liquidated_24h_binance_long', 'liquidated_24h_binance_short',
+    'open_interest_before_event', 'open_interest_after_event', 'open_interest_before_hyperliquid',
+    'open_interest_after_hyperliquid', 'altcoin_depth_before', 'altcoin_depth_trough', 'binance_fund_before',
+    'binance_fund_after', 'cryptoquant_perpetual_volume_2025',
+] %}
+{%- set pivots = [] %}
+{%- for figure in figures -%}
+{%- do pivots.append("max(case when figure_id = '" ~ figure ~ "' then published_value end) as " ~ figure) -%}
+{%- endfor %}
+with published as (
+    select
+        {{ pivots | join(',\n        ') }}
+    from {{ ref('stg_reference__published_figures') }}
+),
+
+-- 85.70 T / 365 is not 264.5 B. The divisor behind it, 324 days, is the one behind Binance's own average too.
+divisors as (
+    select
+        *,
+        volume_2025 / average_daily_volume_2025 as market_divisor,
+        binance_volume_2025 / binance_average_daily_volume_2025 as binance_divisor,
+        abs(
+            (volume_2025 / average_daily_volume_2025) / (binance_volume_2025 / binance_average_daily_volume_2025) - 1
+        ) < 0.005 as is_divisor_shared
+    from published
+),
+
+-- Published values against each other.
+from_published as (
+    {% for figure, formula in ratios %}
+    select
+        '{{ figure }}' as figure_id,
+        {{ formula }} as computed_value,
+        cast(null as varchar) as explanation,
+        'computed from published values alone: {{ formula }}' as note
+    from published
+    union all
+    {% endfor %}
+    select
+        'average_daily_volume_2025' as figure_id,
+        volume_2025 / 365 as computed_value,
+        case
+            when is_divisor_shared
+                then 'divided by ' || cast(round(market_divisor, 1) as varchar)
+                    || ' days and not by 365; the average of Binance gives the same divisor, '
+                    || cast(round(binance_divisor, 1) as varchar)
+        end as explanation,
+        'computed from published values alone: volume_2025 / 365' as note
+    from divisors
+    union all
+    select
+        'binance_average_daily_volume_2025' as figure_id,
+        binance_volume_2025 / 365 as computed_value,
+        case
+            when is_divisor_shared
+                then 'divided by ' || cast(round(binance_divisor, 1) as varchar)
+                    || ' days and not by 365; the average of all venues gives the same divisor, '
+                    || cast(round(market_divisor, 1) as varchar)
+        end as explanation,
+        'computed from published values alone: binance_volume_2025 / 365' as note
+    from divisors
+    union all
+    select
+        'cryptoquant_perpetual_volume_2025' as figure_id,
+        volume_2025 as computed_value,
+        'trackers differ in coverage and definition: perpetuals only against all derivatives' as explanation,
+        'compared with the CoinGlass total, computed from published values alone' as note
+    from published
+    union all
+    select
+        'btc_high_2025_date' as figure_id,
+        cast(279 as double) as computed_value,
+        cast(null as varchar) as explanation,
+        'composite prices of the press put the high on 6 October 2025' as note
+    from published
+),
+
+listed as (
+    select venue, count(distinct venue_symbol) as contracts_listed, count(distinct base_asset) as assets_listed
+    from {{ ref('stg_reference__instruments') }}
+    group by venue
+),
+
+days as (
+    select * from {{ ref('int_volume__daily') }}
+    where venue <> 'market' and volume_usd is not null
+),
+
+-- Volumes of periods: sums over the venues that the warehouse covers.
+volume_periods as (
+    select
+        case
+            when volume_date between date '2025-01-01' and date '2025-03-31' then 'tokeninsight_top_ten_q1_2025'
+            when volume_date between date '2025-04-01' and date '2025-06-30' then 'tokeninsight_top_ten_q2_2025'
+            when volume_date between date '2025-08-01' and date '2025-08-31' then 'coindesk_volume_2025_08'
+            when volume_date between date '2025-09-01' and date '2025-09-30' then 'coindesk_volume_2025_09'
+            when volume_date between date '2025-10-01' and date '2025-10-31' then 'coindesk_volume_2025_10'
+        end as figure_id,
+        *
+    from days
+    union all
+    select 'volume_2025' as figure_id, * from days
+    where volume_date between date '2025-01-01' and date '2025-12-31'
+),
+
+market_volumes as (
+    select
+        figure_id,
+        {{ usd_sum('volume_usd') }} as computed_value,
+        max(volume_date) as computed_date,
+        count(distinct volume_date) as days_covered,
+        case figure_id
+            when 'volume_2025' then 365
+            when 'tokeninsight_top_ten_q1_2025' then 90
+            when 'tokeninsight_top_ten_q2_2025' then 91
+            when 'coindesk_volume_2025_09' then 30
+            else 31
+        end as days_needed,
+        true as is_partial,
+        'partial sum over ' || cast(count(distinct venue) as varchar) || ' covered venues' as note,
+        {{ weakest_completeness_agg('completeness') }} as completeness,
+        source_class
+    from volume_periods
+    where figure_id is not null
+    group by figure_id, source_class
+),
+
+venue_volumes as (
+    select
+        days.venue || '_volume_2025' as figure_id,
+        {{ usd_sum('days.volume_usd') }} as computed_value,
+        max(days.volume_date) as computed_date,
+        count(distinct days.volume_date) as days_covered,
+        365 as days_needed,
+        coalesce(count(distinct days.venue_symbol) < max(listed.contracts_listed), true) as is_partial,
+        cast(count(distinct days.venue_symbol) as varchar) || ' of '
+        || coalesce(cast(max(listed.contracts_listed) as varchar), 'an unknown number of')
+        || ' contracts covered' as note,
+        {{ weakest_completeness_agg('days.completeness') }} as completeness,
+        days.source_class
+    from days
+    left join listed on days.venue = listed.venue
+    where days.volume_date between date '2025-01-01' and date '2025-12-31'
+    group by days.venue, days.source_class
+),
+
+daily_totals as (
+    select
+        volume_date,
+        source_class,
+        count(distinct venue) as venues,
+        {{ usd_sum('volume_usd') }} as volume_usd,
+        {{ weakest_completeness_agg('completeness') }} as completeness
+    from days
+    where volume_date between date '2025-01-01' and date '2025-12-31'
+    group by volume_date, source_class
+),
+
+ranked_totals as (
+    select
+        *,
+        count(*) over (partition by source_class) as days_covered,
+        row_number() over (partition by source_class order by volume_usd desc, volume_date) as preference
+    from daily_totals
+),
+
+peak_volume as (
+    select
+        'peak_daily_volume_2025' as figure_id,
+        volume_usd as computed_value,
+        volume_date as computed_date,
+        days_covered,
+        365 as days_needed,
+        true as is_partial,
+        'partial sum over ' || cast(venues as varchar) || ' covered venues' as note,
+        completeness,
+        source_class
+    from ranked_totals
+    where preference = 1
+),
+
+open_interest_totals as (
+    select
+        open_interest_date,
+        source_class,
+        count(distinct venue) as venues,
+        {{ usd_sum('open_interest_usd') }} as open_interest_usd,
+        {{ weakest_completeness_agg('completeness') }} as completeness
+    from {{ ref('int_open_interest__daily') }}
+    where venue <> 'market' and open_interest_date between date '2025-01-01' and date '2025-12-31'
+    group by open_interest_date, source_class
+),
+
+open_interest_ranks as (
+    select
+        *,
+        count(*) over (partition by source_class) as days_covered,
+        row_number() over (partition by source_class order by open_interest_usd desc, open_interest_date) as from_top,
+        row_number() over (partition by source_class order by open_interest_usd, open_interest_date) as from_bottom
+    from open_interest_totals
+),
+
+open_interest as (
+    select
+        figures.figure_id,
+        ranks.open_interest_usd as computed_value,
+        ranks.open_interest_date as computed_date,
+        case when figures.figure_id = 'open_interest_year_end_2025' then 1 else ranks.days_covered end as days_covered,
+        case when figures.figure_id = 'open_interest_year_end_2025' then 1 else 365 end as days_needed,
+        true as is_partial,
+        'partial sum over ' || cast(ranks.venues as varchar) || ' covered venues' as note,
+        ranks.completeness,
+        ranks.source_class
+    from open_interest_ranks as ranks
+    inner join {{ ref('stg_reference__published_figures') }} as figures
+        on (figures.figure_id = 'open_interest_peak_2025' and ranks.from_top = 1)
+        or (figures.figure_id = 'open_interest_low_2025' and ranks.from_bottom = 1)
+        or (
+            figures.figure_id = 'open_interest_year_end_2025'
+            and ranks.open_interest_date = date '2025-12-31'
+        )
+),
+
+-- 24 hours of the event: the UTC day, of which the last three hours hold nearly all of it.
+event_day as (
+    select * from {{ ref('int_liquidations__daily') }}
+    where liquidation_date = date '2025-10-10'
+),
+
+event_totals as (
+    {% for figure, column in [
+        ('liquidated_24h', 'liquidated_usd'),
+        ('liquidated_24h_long', 'liquidated_long_usd'),
+        ('liquidated_24h_short', 'liquidated_short_usd'),
+    ] %}
+    select
+        '{{ figure }}' as figure_id,
+        venue,
+        liquidation_date,
+        {{ column }} as amount_usd,
+        completeness,
+        source_class
+    from event_day
+    union all
+    {% endfor %}
+    select
+        'liquidated_24h_' || lower(base_asset) as figure_id,
+        venue,
+        liquidation_date,
+        liquidated_usd as amount_usd,
+        completeness,
+        source_class
+    from event_day
+    where base_asset in ('BTC', 'ETH', 'SOL')
+    union all
+    select
+        'liquidations_2025' as figure_id,
+        venue,
+        liquidation_date,
+        liquidated_usd as amount_usd,
+        completeness,
+        source_class
+    from {{ ref('int_liquidations__daily') }}
+    where liquidation_date between date '2025-01-01' and date '2025-12-31'
+),
+
+-- Unattributed totals would count the venues' own liquidations again: one basis per figure and class.
+event_bases as (
+    select figure_id, source_class, count(case when venue <> 'market' then 1 end) > 0 as has_venue_feeds
+    from event_totals
+    group by figure_id, source_class
+),
+
+liquidations as (
+    select
+        totals.figure_id,
+        {{ usd_sum('totals.amount_usd') }} as computed_value,
+        case when totals.figure_id <> 'liquidations_2025' then date '2025-10-10' end as computed_date,
+        count(distinct totals.liquidation_date) as days_covered,
+        case totals.figure_id when 'liquidations_2025' then 365 else 1 end as days_needed,
+        true as is_partial,
+        case
+            when max(cast(bases.has_venue_feeds as integer)) = 1
+                then 'partial sum over the feeds of ' || cast(count(distinct totals.venue) as varchar) || ' venues'
+            else 'partial sum of a feed without venues'
+        end as note,
+        {{ weakest_completeness_agg('totals.completeness') }} as completeness,
+        totals.source_class
+    from event_totals as totals
+    inner join event_bases as bases
+        on totals.figure_id = bases.figure_id
+        and totals.source_class = bases.source_class
+    where (totals.venue = 'market') <> bases.has_venue_feeds
+    group by totals.figure_id, totals.source_class
+),
+
+venue_amounts as (
+    select
+        'liquidated_24h_' || venue as figure_id,
+        venue,
+        base_asset,
+        liquidated_usd as amount_usd,
+        completeness,
+        source_class
+    from event_day
+    union all
+    select
+        'liquidated_24h_binance_long' as figure_id,
+        venue,
+        base_asset,
+        liquidated_long_usd,
+        completeness,
+        source_class
+    from event_day
+    where venue = 'binance'
+    union all
+    select
+        'liquidated_24h_binance_short' as figure_id,
+        venue,
+        base_asset,
+        liquidated_short_usd,
+        completeness,
+        source_class
+    from event_day
+    where venue = 'binance'
+),
+
+venue_liquidations as (
+    select
+        amounts.figure_id,
+        {{ usd_sum('amounts.amount_usd') }} as computed_value,
+        date '2025-10-10' as computed_date,
+        1 as days_covered,
+        1 as days_needed,
+        max({{ flag_rank('amounts.completeness', completeness_levels()) }}) > 1
+        or coalesce(count(distinct amounts.base_asset) < 0.5 * max(listed.assets_listed), true) as is_partial,
+        cast(count(distinct amounts.base_asset) as varchar) || ' coins of '
+        || coalesce(cast(max(listed.assets_listed) as varchar), 'an unknown number') || ' in a '
+        || {{ weakest_completeness_agg('amounts.completeness') }} || ' feed' as note,
+        {{ weakest_completeness_agg('amounts.completeness') }} as completeness,
+        amounts.source_class
+    from venue_amounts as amounts
+    left join listed on amounts.venue = listed.venue
+    group by amounts.figure_id, amounts.source_class
+),
+
+btc_days as (
+    select
+        source_class,
+        venue,
+        volume_date,
+        high_price,
+        completeness,
+        row_number() over (partition by source_class order by high_price desc, volume_date, venue) as preference
+    from {{ ref('int_volume__daily') }}
+    where base_asset = 'BTC'
+        and completeness = 'complete'
+        and volume_date between date '2025-01-01' and date '2025-12-31'
+),
+
+btc_coverage as (
+    select
+        source_class,
+        count(distinct volume_date) as days_covered,
+        max(case when volume_date = date '2025-10-06' then 1 else 0 end) as is_high_day_covered
+    from btc_days
+    group by source_class
+),
+
+btc_highs as (
+    select
+        figures.figure_id,
+        case figures.figure_id
+            when 'btc_high_2025' then btc_days.high_price
+            else cast(extract(doy from btc_days.volume_date) as double)
+        end as computed_value,
+        btc_days.volume_date as computed_date,
+        coverage.is_high_day_covered as days_covered,
+        1 as days_needed,
+        false as is_partial,
+        'highest of ' || cast(coverage.days_covered as varchar) || ' covered days of 2025, on '
+        || btc_days.venue as note,
+        btc_days.completeness,
+        btc_days.source_class
+    from btc_days
+    inner join btc_coverage as coverage on btc_days.source_class = coverage.source_class
+    inner join {{ ref('stg_reference__published_figures') }} as figures
+        on figures.figure_id = 'btc_high_2025'
+        -- The day of the high is known only if the published high itself was found.
+        or (figures.figure_id = 'btc_high_2025_date' and btc_days.high_price >= 126000 * 0.995)
+    where btc_days.preference = 1
+),
+
+moves as (
+    select
+        moves.*,
+        coalesce(tiers.tier, 'tail') as tier
+    from {{ ref('int_event_moves__by_contract') }} as moves
+    left join {{ ref('asset_tiers') }} as tiers on moves.base_asset = tiers.base_asset
+    where moves.event_id = '{{ event }}' and moves.low_move_from_pre_event is not null
+),
+
+-- The venue with the largest volume in the window stands for the market; the deepest low is named beside it.
+reference_moves as (
+    select
+        *,
+        row_number() over (
+            partition by base_asset, source_class order by volume_usd desc nulls last, venue, venue_symbol
+        ) as preference,
+        min(low_price) over (partition by base_asset, source_class) as deepest_price
+    from moves
+    where base_asset in ('BTC', 'ETH') and completeness = 'complete' and covered_seconds >= 172800
+),
+
+lows as (
+    select
+        case
+            when figures.figure_id = 'eth_low' then 'eth_low' else lower(reference_moves.base_asset) || '_fall'
+        end as figure_id,
+        case
+            when figures.figure_id = 'eth_low' then reference_moves.low_price
+            else reference_moves.low_move_from_pre_event
+        end as computed_value,
+        date '2025-10-10' as computed_date,
+        2 as days_covered,
+        2 as days_needed,
+        false as is_partial,
+        'low on ' || reference_moves.venue || ', the venue with the largest volume: '
+        || cast(reference_moves.low_price as varchar) || '; lowest of all complete venues: '
+        || cast(reference_moves.deepest_price as varchar) as note,
+        reference_moves.completeness,
+        reference_moves.source_class
+    from reference_moves
+    inner join {{ ref('stg_reference__published_figures') }} as figures
+        on figures.figure_id = lower(reference_moves.base_asset) || '_fall'
+        or (figures.figure_id = 'eth_low' and reference_moves.base_asset = 'ETH')
+    where reference_moves.preference = 1
+),
+
+tail_assets as (
+    select
+        base_asset,
+        source_class,
+        {{ exact_median('low_move_from_pre_event') }} as low_move,
+        {{ weakest_completeness_agg('completeness') }} as completeness
+    from moves
+    where tier = 'tail'
+    group by base_asset, source_class
+),
+
+tail_falls as (
+    select
+        'long_tail_fall' as figure_id,
+        {{ exact_sum('low_move', 10) }} / count(*) as computed_value,
+        date '2025-10-10' as computed_date,
+        2 as days_covered,
+        2 as days_needed,
+        count(*) < 50 as is_partial,
+        'mean over ' || cast(count(*) as varchar) || ' tail assets' as note,
+        {{ weakest_completeness_agg('completeness') }} as completeness,
+        source_class
+    from tail_assets
+    group by source_class
+),
+
+binance_falls as (
+    select
+        figures.figure_id,
+        case figures.figure_id
+            when 'average_token_fall_binance' then {{ exact_sum('moves.low_move_from_pre_event', 10) }} / count(*)
+            else cast(count(case when moves.low_move_from_pre_event < -0.8 then 1 end) as double)
+        end as computed_value,
+        date '2025-10-10' as computed_date,
+        2 as days_covered,
+        2 as days_needed,
+        coalesce(count(*) < max(listed.contracts_listed), true) as is_partial,
+        cast(count(*) as varchar) || ' of ' || coalesce(cast(max(listed.contracts_listed) as varchar), 'unknown')
+        || ' Binance contracts' as note,
+        {{ weakest_completeness_agg('moves.completeness') }} as completeness,
+        moves.source_class
+    from moves
+    left join listed on moves.venue = listed.venue
+    inner join {{ ref('stg_reference__published_figures') }} as figures
+        on figures.figure_id in ('average_token_fall_binance', 'coins_below_80_percent')
+    where moves.venue = 'binance'
+    group by figures.figure_id, moves.source_class
+),
+
+-- The deepest book of a venue, as a mean over the hour before the event.
+depth_before as (
+    select
+        depth.venue,
+        depth.venue_symbol,
+        depth.source_class,
+        {{ usd_sum('depth.depth_usd') }} / count(*) as depth_usd,
+        count(*) as snapshots,
+        {{ weakest_completeness_agg('depth.completeness') }} as completeness
+    from {{ ref('int_depth__one_percent') }} as depth
+    inner join {{ ref('events') }} as events
+        on depth.event_at >= {{ add_seconds('events.pre_event_at', -3600) }}
+        and depth.event_at < events.pre_event_at
+    where events.event_id = '{{ event }}' and depth.base_asset = 'BTC' and depth.depth_usd is not null
+    group by depth.venue, depth.venue_symbol, depth.source_class
+),
+
+depth_ranks as (
+    select
+        *,
+        row_number() over (
+            partition by source_class order by depth_usd desc, venue, venue_symbol
+        ) as preference
+    from depth_before
+),
+
+depth as (
+    select
+        'btc_depth_before' as figure_id,
+        depth_usd as computed_value,
+        date '2025-10-10' as computed_date,
+        1 as days_covered,
+        1 as days_needed,
+        false as is_partial,
+        'mean of ' || cast(snapshots as varchar) || ' snapshots of ' || venue || ' ' || venue_symbol as note,
+        completeness,
+        source_class
+    from depth_ranks
+    where preference = 1
+),
+
+adl as (
+    select * from {{ ref('stg_files__adl') }}
+    where venue = 'hyperliquid'
+        and event_at >= timestamptz '2025-10-10 00:00:00+00'
+        and event_at < timestamptz '2025-10-11 00:00:00+00'
+),
+
+adl_figures as (
+    {% for figure, formula in [
+        ('hyperliquid_adl_coins', 'cast(count(distinct base_asset) as double)'),
+        ('hyperliquid_first_adl', 'min(' ~ second_of_day('event_at') ~ ')'),
+        ('hyperliquid_last_adl', 'max(' ~ second_of_day('event_at') ~ ')'),
+        ('hyperliquid_adl', 'case when count(adl_usd) = count(*) then ' ~ usd_sum('adl_usd') ~ ' end'),
+    ] %}
+    select
+        '{{ figure }}' as figure_id,
+        {{ formula }} as computed_value,
+        date '2025-10-10' as computed_date,
+        1 as days_covered,
+        1 as days_needed,
+        max({{ flag_rank('completeness', completeness_levels()) }}) > 1 as is_partial,
+        cast(count(*) as varchar) || ' ADL events of the day' as note,
+        {{ weakest_completeness_agg('completeness') }} as completeness,
+        source_class
+    from adl
+    group by source_class
+    union all
+    {% endfor %}
+    select
+        'hyperliquid_adl_' || lower(base_asset) as figure_id,
+        case when count(adl_usd) = count(*) then {{ usd_sum('adl_usd') }} end as computed_value,
+        date '2025-10-10' as computed_date,
+        1 as days_covered,
+        1 as days_needed,
+        max({{ flag_rank('completeness', completeness_levels()) }}) > 1 as is_partial,
+        cast(count(*) as varchar) || ' ADL events of the coin' as note,
+        {{ weakest_completeness_agg('completeness') }} as completeness,
+        source_class
+    from adl
+    group by base_asset, source_class
+),
+
+cascade_fills as (
+    select
+        *,
+        {{ flag_rank('completeness', completeness_levels()) }} as completeness_rank
+    from {{ ref('int_liquidations__unioned') }}
+    where venue = 'hyperliquid'
+        and period_seconds = 0
+        and event_at >= timestamptz '2025-10-10 21:15:00+00'
+        and event_at < timestamptz '2025-10-10 21:27:00+00'
+),
+
+fill_figures as (
+    {% for figure, formula in [
+        ('hyperliquid_liquidated', usd_sum('notional_usd')),
+        ('hyperliquid_liquidation_fills', 'cast(count(*) as double)'),
+        ('hyperliquid_first_liquidation', 'min(' ~ second_of_day('event_at') ~ ')'),
+    ] %}
+    select
+        '{{ figure }}' as figure_id,
+        {{ formula }} as computed_value,
+        date '2025-10-10' as computed_date,
+        1 as days_covered,
+        1 as days_needed,
+        max(completeness_rank) > 1 or count(distinct base_asset) < 100 as is_partial,
+        cast(count(*) as varchar) || ' fills in ' || cast(count(distinct base_asset) as varchar) || ' coins' as note,
+        {{ weakest_completeness_agg('completeness') }} as completeness,
+        source_class
+    from cascade_fills
+    group by source_class
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+)
+
+select
+    figure_id,
+    computed_value,
+    case when figure_id = 'btc_high_2025_date' then date '2025-10-06' end as computed_date,
+    cast(null as integer) as days_covered,
+    cast(null as integer) as days_needed,
+    false as is_partial,
+    explanation,
+    note,
+    'complete' as completeness,
+    'published' as source_class
+from from_published
+where computed_value is not null
+{% for candidates in [
+    'market_volumes', 'venue_volumes', 'peak_volume', 'open_interest', 'liquidations', 'venue_liquidations',
+    'btc_highs', 'lows', 'tail_falls', 'binance_falls', 'depth', 'adl_figures', 'fill_figures',
+] %}
+union all
+select
+    figure_id,
+    computed_value,
+    computed_date,
+    cast(days_covered as integer) as days_covered,
+    cast(days_needed as integer) as days_needed,
+    is_partial,
+    cast(null as varchar) as explanation,
+    note,
+    completeness,
+    source_class
+from {{ candidates }}
+where computed_value is not null
+{% endfor %}

@@ -1,0 +1,18 @@
+select
+    event_id,
+    event_name,
+    window_start_at,
+    pre_event_at,
+    shock_at,
+    cascade_at,
+    aftershock_at,
+    recovery_at,
+    window_end_at,
+    shock_source,
+    cascade_source,
+    aftershock_source,
+    recovery_source,
+    'complete' as completeness,
+    'published' as source_class
+from {{ ref('events') }}
+order by event_id

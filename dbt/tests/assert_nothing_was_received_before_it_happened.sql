@@ -1,0 +1,21 @@
+{{ config(meta={'dagster': {'ref': {'name': 'int_bars__unioned'}}}) }}
+-- A stamp later than its receipt is a wrong time unit or zone, or a bar that was still open. Five seconds of clock
+-- difference are allowed.
+{%- set observed = [
+    ('stg_binance__klines', add_seconds('bar_start_at', 'interval_seconds')),
+    ('stg_bybit__klines', add_seconds('bar_start_at', 'interval_seconds')),
+    ('stg_files__klines', add_seconds('bar_start_at', 'interval_seconds')),
+    ('stg_binance__liquidations', 'event_at'),
+    ('stg_bybit__liquidations', 'event_at'),
+    ('stg_files__liquidations', 'event_at'),
+    ('stg_binance__open_interest', 'event_at'),
+    ('stg_bybit__open_interest', 'event_at'),
+    ('stg_files__open_interest', 'event_at'),
+] %}
+{% for model, moment in observed %}
+select '{{ model }}' as model_name, count(*) as future_rows
+from {{ ref(model) }}
+where {{ moment }} > {{ add_seconds('ingested_at', 5) }}
+having count(*) > 0
+{% if not loop.last %}union all{% endif %}
+{% endfor %}

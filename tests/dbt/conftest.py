@@ -1,0 +1,172 @@
+"""A raw layer made by hand and a real dbt run over it: what the tests of the dbt project share."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from schemas.raw import RAW_MODELS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROJECT = REPOSITORY / "dbt"
+DBT = Path(sys.executable).parent / "dbt"
+PARTITION_KEYS = ("venue", "date")
+ORIGIN = {
+    "source": "'fixture'",
+    "source_class": "'measured'",
+    "completeness": "'complete'",
+    "ingested_at": "timestamptz '2026-11-01 00:00:00+00'",
+    "landing_path": "'fixture/page-1'",
+}
+
+
+def raw_columns(dataset: str) -> dict[str, str]:
+    """DuckDB types of a raw dataset's columns, in the order of its pandera model."""
+    schema = RAW_MODELS[dataset].to_schema()
+    types = {"String": "varchar", "Date": "date", "Float64": "double", "Int64": "bigint", "Timestamp": "timestamptz"}
+    return {name: types[type(column.dtype.type).__name__] for name, column in schema.columns.items()}
+
+
+@dataclass
+class RawWorld:
+    """A raw layer in a temporary directory; every dataset begins with its zero-row schema file."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        """Write the schema files."""
+        for dataset in RAW_MODELS:
+            columns = [(n, t) for n, t in raw_columns(dataset).items() if n not in PARTITION_KEYS]
+            fields = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns)
+            self._copy(f"select {fields} where false", dataset, "_schema", date(1970, 1, 1))
+
+    def add(self, dataset: str, rows: list[Mapping[str, Any]], **defaults: Any) -> None:
+        """Write rows given as DuckDB expressions (text) or plain numbers; ``venue`` and ``date`` name the partition."""
+        partitions: dict[tuple[str, date], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            merged = {**ORIGIN, **defaults, **row}
+            partitions.setdefault((merged["venue"], merged["date"]), []).append(merged)
+        columns = {n: t for n, t in raw_columns(dataset).items() if n not in PARTITION_KEYS}
+        for (venue, day), members in partitions.items():
+            selects = []
+            for member in members:
+                unknown = set(member) - set(columns) - set(PARTITION_KEYS)
+                assert not unknown, f"{dataset} has no column {sorted(unknown)}"
+                fields = [f"cast({_sql(member.get(name))} as {kind}) as {name}" for name, kind in columns.items()]
+                selects.append("select " + ", ".join(fields))
+            self._copy(" union all ".join(selects), dataset, venue, day)
+
+    def add_query(self, dataset: str, query: str) -> None:
+        """Write the result of a DuckDB query that has every raw column, partitioned as the pipeline does."""
+        names = ", ".join(raw_columns(dataset))
+        target = self.root / dataset
+        with duckdb.connect() as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute(
+                f"copy (select {names} from ({query})) to '{target}' "
+                "(format parquet, partition_by (venue, date), overwrite_or_ignore, filename_pattern 'rows_{uuid}')"
+            )
+
+    def _copy(self, query: str, dataset: str, venue: str, day: date) -> None:
+        folder = self.root / dataset / f"venue={venue}" / f"date={day}"
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"part{len(list(folder.iterdir())) or ''}.parquet"
+        with duckdb.connect() as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute(f"copy ({query}) to '{target}' (format parquet)")
+
+
+def _sql(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
+@dataclass
+class Warehouse:
+    """A warehouse file built by dbt, with what dbt reported."""
+
+    path: Path
+    results: list[dict[str, Any]]
+    log: str
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Rows of a query as dictionaries."""
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            cursor = connection.execute(query)
+            names = [item[0] for item in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def row(self, query: str) -> dict[str, Any]:
+        """The only row of a query."""
+        (row,) = self.rows(query)
+        return row
+
+    def mart_hashes(self) -> dict[str, str]:
+        """A hash over the rows of each mart, independent of their order, exact in every bit of every column."""
+        hashes = {}
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            tables = connection.execute(
+                "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+            ).fetchall()
+            for (table,) in tables:
+                lines = sorted(repr(row) for row in connection.execute(f"select * from marts.{table}").fetchall())
+                hashes[table] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return hashes
+
+
+@pytest.fixture(scope="session")
+def run_dbt() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the dbt command line over a raw directory, with everything it writes below ``work``."""
+    parsed: list[Path] = []
+
+    def run(raw: Path, work: Path, *arguments: str, threads: int = 2) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "DELEVER_RAW": str(raw),
+            "DELEVER_WAREHOUSE": str(work / "warehouse.duckdb"),
+            "DELEVER_DBT_THREADS": str(threads),
+            "NO_COLOR": "1",
+        }
+        (work / "target").mkdir(parents=True, exist_ok=True)
+        if parsed:  # parsing is the largest part of a small run; dbt parses again what a variable changes
+            shutil.copy(parsed[0], work / "target" / "partial_parse.msgpack")
+        paths = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
+        paths += ["--target-path", work / "target", "--log-path", work / "logs"]
+        command = [str(part) for part in (DBT, *arguments, *paths)]
+        done = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, check=False)
+        if not parsed and (work / "target" / "partial_parse.msgpack").exists():
+            parsed.append(work / "target" / "partial_parse.msgpack")
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def build_warehouse(run_dbt: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Warehouse]:
+    """Build everything, with the data tests unless skipped; a warning fails like an error."""
+
+    def build(raw: Path, work: Path, *, threads: int = 2, skip: tuple[str, ...] = ("unit_test",)) -> Warehouse:
+        options = [part for kind in skip for part in ("--exclude-resource-type", kind)]
+        done = run_dbt(raw, work, "--warn-error", "build", "--no-use-colors", *options, threads=threads)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        results = json.loads((work / "target" / "run_results.json").read_text())["results"]
+        return Warehouse(work / "warehouse.duckdb", results, done.stdout)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def raw_world() -> type[RawWorld]:
+    """The builder of raw layers."""
+    return RawWorld
