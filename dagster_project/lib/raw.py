@@ -68,7 +68,7 @@ class RawStore:
         where = ""
         if start is not None and end is not None:
             where = f" WHERE date BETWEEN {literal(start.isoformat())} AND {literal(end.isoformat())}"
-        return f"SELECT * FROM read_parquet({glob}, hive_partitioning=true, {types}, union_by_name=true){where}"
+        return f"SELECT * FROM read_parquet({glob}, hive_partitioning=true, {types}){where}"
 
     def replace(
         self, connection: duckdb.DuckDBPyConnection, dataset: str, relation: str, start: date, end: date

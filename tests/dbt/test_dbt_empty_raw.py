@@ -47,9 +47,9 @@ def test_date_of_the_high_is_a_conflict(warehouse):
     assert (row["status"], str(row["computed_date"])) == ("conflict", "2025-10-06")
 
 
-def test_top_four_share_matches_by_arithmetic(warehouse):
+def test_top_four_share_is_explained_by_its_published_parts(warehouse):
     row = warehouse.row("select * from marts.fct_reconciliation where figure_id = 'top_four_share_2025'")
-    assert row["status"] == "match"
+    assert (row["status"], row["source_class"]) == ("explained", "published")
     assert row["computed_value"] == pytest.approx(53.45 / 85.70)
 
 

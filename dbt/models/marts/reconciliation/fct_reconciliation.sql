@@ -56,7 +56,8 @@ judged as (
             when computed_source_class = 'synthetic' then 'not_computable'
             when is_partial or days_covered < days_needed then 'not_computable'
             when computed_value >= accepted_low and (accepted_high is null or computed_value <= accepted_high)
-                then 'match'
+                -- Published parts that add up explain a figure; only data of one's own can match it.
+                then case when computed_source_class = 'published' then 'explained' else 'match' end
             when explanation is not null then 'explained'
             else 'conflict'
         end as status
@@ -96,7 +97,8 @@ select
                     else ''
                 end
                 || coalesce('; ' || missing_note, '')
-        when status = 'explained' then explanation
+        when status = 'explained'
+            then coalesce(explanation, 'agrees with other published figures, without data of its own: ' || computed_note)
         else computed_note
     end as note,
     case
