@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -12,8 +13,12 @@ from rich.console import Console
 from dagster_project.lib.errors import DeleverError, UsageError
 from dagster_project.lib.home import PROJECT_ROOT, Home
 
-OUT = Console()
-ERR = Console(stderr=True)
+PIPED_WIDTH = 160
+"""Columns where the output is no terminal and nothing says how wide it is: tables are not to lose text in a file."""
+
+_WIDTH = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
+OUT = Console(width=_WIDTH)
+ERR = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 INTERNAL_ERROR = 70
 """Exit code of a fault in Delever itself (sysexits.h: EX_SOFTWARE)."""
 
@@ -26,18 +31,36 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 def cli() -> None:
     """A warehouse of crypto-derivatives stress: raw exchange data to SQL marts, and a replay of liquidation cascades.
 
-    State lives under $DELEVER_HOME (default ./data). Exit codes: 2 usage, 3 data, 4 a run that did not publish, 70 a fault
-    of Delever itself.
+    All state lives under $DELEVER_HOME (default ./data).
+
+    Exit codes: 0 done; 1 doctor found a fault; 2 the call or its input files cannot be used; 3 data breaks its contract;
+    4 the run did not publish; 70 a fault of Delever itself; 130 interrupted.
     """
 
 
 @cli.command()
-@click.option("--profile", type=click.Choice(["demo", "files"]), default="demo", show_default=True)
-@click.option("--landing", "folder", type=FOLDER, help="profile files: the folder with your files and their specs")
-@click.option("--from", "start", type=DAY, help="first UTC day (default: the first that the data has)")
-@click.option("--to", "end", type=DAY, help="last UTC day, inclusive (default: the last that the data has)")
+@click.option(
+    "--profile",
+    type=click.Choice(["demo", "files"]),
+    default="demo",
+    show_default=True,
+    help="demo: the synthetic sample; files: your own files. A home holds one of them, never both.",
+)
+@click.option(
+    "--landing",
+    "folder",
+    type=FOLDER,
+    help="with --profile files: the folder with your files and their *.delever.yaml specs",
+)
+@click.option("--from", "start", type=DAY, metavar="YYYY-MM-DD", help="first UTC day [default: the first in the data]")
+@click.option(
+    "--to", "end", type=DAY, metavar="YYYY-MM-DD", help="last UTC day, inclusive [default: the last in the data]"
+)
 def run(profile: str, folder: Path | None, start: datetime | None, end: datetime | None) -> None:
-    """Run the whole pipeline and publish: landing, raw, marts, checks, snapshot (and one replay for the demo)."""
+    """Run the whole pipeline and publish.
+
+    Landing, raw, marts, checks, snapshot; the demo runs one replay before the marts. A day that is run again is replaced.
+    """
     from dagster_project import pipeline, summary  # noqa: PLC0415
 
     if (profile == "files") != (folder is not None):
@@ -58,9 +81,17 @@ def run(profile: str, folder: Path | None, start: datetime | None, end: datetime
 
 @cli.command()
 @click.argument("source", type=click.Choice(["sample", "files"]))
-@click.option("--landing", "folder", type=FOLDER, help="source files: the folder with your files and their specs")
+@click.option(
+    "--landing",
+    "folder",
+    type=FOLDER,
+    help="with the source files: the folder with your files and their *.delever.yaml specs",
+)
 def ingest(source: str, folder: Path | None) -> None:
-    """Take a SOURCE in: landing and raw, without models. `delever run` does this and the rest."""
+    """Take a source in, without models.
+
+    SOURCE is `sample` (the synthetic one) or `files` (your own): landing and raw. `delever run` does this and the rest.
+    """
     from dagster_project import pipeline  # noqa: PLC0415
 
     if (source == "files") != (folder is not None):
@@ -70,12 +101,22 @@ def ingest(source: str, folder: Path | None) -> None:
 
 
 @cli.command()
-@click.option("--book", type=FOLDER, required=True, help="folder with the position book (docs: replay)")
-@click.option("--scenario", type=click.Path(dir_okay=False, path_type=Path), required=True, help="scenario YAML")
-@click.option("--out", type=FOLDER, required=True, help="folder for the stress_* Parquet files")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="override a scenario key (dotted path)")
+@click.option("--book", type=FOLDER, required=True, help="folder with the position book (docs/method_replay.md)")
+@click.option(
+    "--scenario",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="scenario YAML, e.g. scenarios/first_fall.yaml",
+)
+@click.option("--out", type=FOLDER, required=True, help="folder to write stress_*.parquet into")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="override a scenario's key (dotted); may be repeated"
+)
 def replay(book: Path, scenario: Path, out: Path, overrides: tuple[str, ...]) -> None:
-    """Replay a scenario over a position book."""
+    """Replay a scenario over a position book.
+
+    Reads and writes these folders only; the warehouse and the published snapshot stay as they are.
+    """
     from dagster_project.replay.engine import run_replay  # noqa: PLC0415
     from dagster_project.summary import show_replay  # noqa: PLC0415
 
@@ -87,13 +128,22 @@ def replay(book: Path, scenario: Path, out: Path, overrides: tuple[str, ...]) ->
 
 @cli.command()
 @click.argument("sql")
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="file to write (needed for parquet)")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table", show_default=True
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="file to write instead of the screen; parquet needs one",
+)
 def query(sql: str, form: str, out: Path | None) -> None:
-    """Ask the published snapshot: one read-only SQL statement, without access to files or network.
+    """Ask the published snapshot in SQL.
 
-    Tables are found without a schema: `delever query "SELECT * FROM fct_exchange_share LIMIT 5"`.
-    """
+    One read-only statement, without access to files or network. Tables are found without a schema:
+
+    \b
+    delever query "SELECT * FROM fct_exchange_share LIMIT 5"
+    """  # noqa: D301 - click's mark of a paragraph that is not to be wrapped
     from dagster_project.lib import query as reader  # noqa: PLC0415
 
     if form == "parquet" and out is None:
@@ -105,7 +155,11 @@ def query(sql: str, form: str, out: Path | None) -> None:
 
 @cli.command()
 def doctor() -> None:
-    """Look at this installation: versions, home, landing, snapshot; says what is wrong and what to do."""
+    """Say what is wrong with this installation.
+
+    Looks at Python, libraries, home, disk, every landed file against its manifest, the warehouse and the snapshot; says
+    what to do about each fault, and leaves with 1 if there is one.
+    """
     from dagster_project.doctor import examine, render  # noqa: PLC0415
 
     if not render(examine(Home.from_env()), OUT):
@@ -113,10 +167,14 @@ def doctor() -> None:
 
 
 @cli.command()
-@click.option("--port", default=3000, show_default=True)
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=3000, show_default=True, help="port to listen on")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="address to listen on; the pages ask for no password"
+)
 def ui(port: int, host: str) -> None:
     """Start Dagster's web pages and daemon on this home."""
+    if find_spec("dagster_webserver") is None:
+        raise UsageError("Dagster's web pages are not installed. Run `make ui`, which installs and starts them.")
     home = Home.from_env()
     home.prepare()
     environment = os.environ | {"DELEVER_HOME": str(home.root), "DAGSTER_HOME": str(home.dagster_home)}
@@ -138,7 +196,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except DeleverError as error:
-        ERR.print(str(error), style="red", markup=False, highlight=False)
+        ERR.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except Exception as error:
         _keep(error)
@@ -155,4 +213,5 @@ def _keep(error: Exception) -> None:
         where = f"Its details are in {file}."
     except OSError:
         where = "".join(traceback.format_exception(error))
-    ERR.print(f"Delever failed: {type(error).__name__}: {error}\n{where}", style="red", markup=False, highlight=False)
+    said = f"Delever failed: {type(error).__name__}: {error}\n{where}"
+    ERR.print(said, style="red", markup=False, highlight=False, soft_wrap=True)

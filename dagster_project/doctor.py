@@ -1,5 +1,6 @@
 """`delever doctor`: looks at an installation and says what is wrong and what to do."""
 
+import os
 import platform
 import shutil
 import sys
@@ -85,6 +86,8 @@ def _libraries(_: Home) -> str:
 def _home(home: Home) -> str:
     if not home.root.exists():
         return f"{home.root} does not exist yet; `make demo` makes it"
+    if not home.root.is_dir() or not os.access(home.root, os.W_OK | os.X_OK):
+        raise DeleverError(f"{home.root} is not a folder that you may write. Set DELEVER_HOME to one.")
     marker = home.root / "profile.json"
     return f"{home.root}, {marker.read_text().strip() if marker.exists() else 'not used yet'}"
 

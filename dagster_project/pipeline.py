@@ -61,8 +61,9 @@ def _execute(
     ingest_only: bool,
 ) -> None:
     days = _days(profile, folder, wanted)
-    home.claim(profile)
+    # First, since it says in words what is wrong with a home that cannot be written.
     home.prepare()
+    home.claim(profile)
     os.environ["DELEVER_HOME"] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(home.dagster_home)
     settings = {"landing__files": {"config": {"folder": str(folder)}}} if folder is not None else {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from dagster_project.lib.home import Home
 from dagster_project.lib.publish import read_snapshot
@@ -56,9 +56,10 @@ QUESTIONS = (
     ),
     Question(
         "Published figures against the data",
-        "SELECT status, count(*) AS figures, string_agg(figure_id, ', ' ORDER BY figure_id) AS which "
-        "FROM (SELECT *, row_number() OVER (PARTITION BY status ORDER BY figure_id) AS n FROM fct_reconciliation) "
-        "WHERE n <= 4 OR status <> 'not_computable' GROUP BY status ORDER BY status",
+        "SELECT status, count(*) AS figures, string_agg(figure_id, ', ' ORDER BY figure_id) "
+        "FILTER (n <= 6 OR status <> 'not_computable') || CASE WHEN status = 'not_computable' THEN ', ...' ELSE '' END "
+        "AS which FROM (SELECT *, row_number() OVER (PARTITION BY status ORDER BY figure_id) AS n FROM fct_reconciliation) "
+        "GROUP BY status ORDER BY status",
     ),
 )
 
@@ -84,9 +85,7 @@ def show_replay(summary: Mapping[str, object], console: Console) -> None:
     """Print one replay's totals."""
     table = Table(show_header=False, box=None)
     for name, value in summary.items():
-        table.add_row(
-            name, f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-        )
+        table.add_row(name, _text(value))
     console.print(table)
 
 
@@ -105,9 +104,16 @@ def _ask(home: Home, title: str, sql: str, console: Console, *, turned: bool = F
         for row in rows:
             show_replay(dict(zip(names, row, strict=True)), console)
         return
-    table = Table(*names, box=None, header_style="dim")
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None, header_style="dim")
     for row in rows:
-        table.add_row(
-            *("-" if value is None else f"{value:,}" if isinstance(value, float) else str(value) for value in row)
-        )
+        table.add_row(*(_text(value) for value in row))
     console.print(table)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        # Cents of billions are noise; rates and log moves are small and keep their digits.
+        return f"{value:,.0f}" if abs(value) >= 1e6 else f"{value:,.8g}"
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)

@@ -7,11 +7,17 @@ Every model is validated by DuckDB through ibis, so a check costs one scan and n
 microseconds. ``venue`` and ``date`` (UTC day of the row) are hive partition keys, so they are columns of the dataset too.
 """
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pandera.ibis as pa
 
-UTC = dt.Timestamp(timezone="UTC", scale=6)
+if TYPE_CHECKING:
+    # pandera takes a type with parameters as an instance, which a type checker does not accept as an annotation.
+    UTC: TypeAlias = dt.Timestamp
+else:
+    UTC = dt.Timestamp(timezone="UTC", scale=6)
 
 SOURCE_CLASSES = ("measured", "published", "estimated", "synthetic")
 """From what a number comes; the weakest part decides for a sum (order: see ``dbt/macros``)."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 
@@ -69,7 +69,7 @@ daily_schedule = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.STOPPED,
     execution_fn=lambda context: dg.RunRequest(
         run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
-        partition_key=DAILY.get_last_partition_key(context.scheduled_execution_time),
+        partition_key=f"{context.scheduled_execution_time - timedelta(days=1):%Y-%m-%d}",
     ),
     description="Every day the last complete day is made from landing to the published snapshot.",
 )
@@ -111,9 +111,15 @@ def files_inbox(context: dg.SensorEvaluationContext, home: HomeResource) -> Iter
     if context.cursor == digest:
         yield dg.SkipReason("Nothing has changed.")
         return
+    held = min(start for _, start, _ in found), max(end for _, _, end in found)
+    known = [date.fromisoformat(key or "") for key in (DAILY.get_first_partition_key(), DAILY.get_last_partition_key())]
+    first, last = max(held[0], known[0]), min(held[1], known[1])
+    if first > last:
+        yield dg.SkipReason(
+            f"The inbox has {held[0]} to {held[1]}, Delever's partitions are {known[0]} to {known[1]}: no day to take in."
+        )
+        return
     context.update_cursor(digest)
-    first = max(min(start for _, start, _ in found), date.fromisoformat(DAILY.get_first_partition_key() or ""))
-    last = max(end for _, _, end in found)
     yield dg.RunRequest(
         run_key=digest,
         tags=range_tags(first, last),

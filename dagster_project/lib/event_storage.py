@@ -33,7 +33,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         self._held = threading.local()
         super().__init__(base_dir, inst_data)
         # A batch holds the lock while single events inside it take it again.
-        self._db_lock = threading.RLock()
+        self._db_lock = threading.RLock()  # type: ignore[assignment]  # Dagster declares a plain Lock
 
     @classmethod
     def config_type(cls) -> Any:  # noqa: ANN401 - Dagster's protocol

@@ -21,7 +21,7 @@ class _Relay(logging.Handler):
                 listener(event)
 
 
-@dg.logger(description="Passes step events to the command line's progress display.")
+@dg.logger(None, description="Passes step events to the command line's progress display.")
 def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
     """A logger that prints nothing itself."""
     made = logging.Logger("delever.progress")

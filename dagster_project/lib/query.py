@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from dagster_project.lib.duck import LOCKED_DOWN
 from dagster_project.lib.errors import DataError, UsageError
@@ -25,7 +25,11 @@ def open_published(home: Home) -> duckdb.DuckDBPyConnection:
         raise UsageError(
             f"Nothing is published in {home.root} yet. Run `make demo` or `delever run`, or set DELEVER_HOME to a home that has."
         )
-    config = dict(LOCKED_DOWN) | {"enable_external_access": False, "lock_configuration": False}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        **LOCKED_DOWN,
+        "enable_external_access": False,
+        "lock_configuration": False,
+    }
     connection = duckdb.connect(str(home.published_marts.resolve()), read_only=True, config=config)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET search_path = 'marts,stress'")
@@ -95,7 +99,7 @@ MAX_ROWS_SHOWN = 200
 
 def _print_table(relation: duckdb.DuckDBPyRelation, console: Console) -> None:
     rows = relation.limit(MAX_ROWS_SHOWN + 1).fetchall()
-    table = Table(*relation.columns, box=None, header_style="bold")
+    table = Table(*(Column(name, overflow="fold") for name in relation.columns), box=None, header_style="bold")
     for row in rows[:MAX_ROWS_SHOWN]:
         table.add_row(*(_text(value) for value in row))
     console.print(table)

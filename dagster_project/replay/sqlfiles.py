@@ -19,7 +19,7 @@ class BookRule:
         needs: tables that the query reads.
         rule: what must hold and does not.
         remedy: what to do about it.
-        query: SELECT with one VARCHAR column, `key`.
+        query: SELECT with one VARCHAR column, `key`, without semicolon (it is asked as a subquery).
     """
 
     table: str
@@ -40,7 +40,7 @@ def book_rules() -> list[BookRule]:
     for block in load_sql("00_book_rules").split("-- @rule ")[1:]:
         head, _, query = block.partition("\n")
         table, needs, rule, remedy = (part.strip() for part in head.split("|"))
-        rules.append(BookRule(table, frozenset(needs.split(",")), rule, remedy, query.strip()))
+        rules.append(BookRule(table, frozenset(needs.split(",")), rule, remedy, query.strip().removesuffix(";")))
     return rules
 
 

@@ -235,7 +235,7 @@ def test_unknown_symbol_fails_and_does_not_vanish(tmp_path, raw_world, run_dbt):
         world.root, tmp_path, "build", "--exclude-resource-type", "unit_test", "--select", "+stg_bybit__liquidations"
     )
     assert done.returncode != 0
-    assert "not_null_stg_bybit__liquidations_base_asset" in done.stdout
+    assert "no_nulls_stg_bybit__liquidations" in done.stdout
 
 
 def test_same_input_gives_the_same_bits(tmp_path, warehouse, build_warehouse):

@@ -1,7 +1,6 @@
 """The whole demo, run by the command line as a user would: what it prints, what it publishes, and that it repeats."""
 
 import json
-import os
 from pathlib import Path
 
 import duckdb
@@ -162,11 +161,11 @@ def test_doctor_finds_it_healthy_and_notices_damage(demo: Built) -> None:
 
 def test_whole_demo_again_changes_no_row(demo: Built) -> None:
     before = digests(demo)
-    link = os.readlink(demo.home.published)
+    link = demo.home.published.readlink()
     done = run_cli(demo.home.root, "run", "--profile", "demo")
     assert done.returncode == 0, done.stderr
     assert digests(demo) == before
-    assert os.readlink(demo.home.published) == link
+    assert demo.home.published.readlink() == link
 
 
 def test_one_partition_again_changes_no_row(demo: Built) -> None:

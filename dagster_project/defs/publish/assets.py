@@ -1,6 +1,7 @@
 """The published snapshot as an asset: swapped in only when every blocking check upstream has passed."""
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from dagster_project.defs.dbt.assets import WRITER_POOL
 from dagster_project.defs.quality.gate import GATE_NAME
@@ -29,7 +30,15 @@ def unmet(instance: dg.DagsterInstance) -> list[str]:
         if not records or records[0].status.value != "SUCCEEDED":
             status = records[0].status.value.lower() if records else "never ran"
             faults.append(f"{key.asset_key.to_user_string()}: {key.name} {status}")
+        elif not _saw_newest_rows(instance, records[0]):
+            faults.append(f"{key.asset_key.to_user_string()}: {key.name} has not run since the mart was made")
     return faults
+
+
+def _saw_newest_rows(instance: dg.DagsterInstance, record: AssetCheckExecutionRecord) -> bool:
+    made = instance.get_latest_materialization_event(record.key.asset_key)
+    target = record.evaluation.target_materialization_data if record.evaluation else None
+    return made is None or (target is not None and target.timestamp >= made.timestamp)
 
 
 @dg.asset(

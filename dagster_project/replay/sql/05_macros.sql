@@ -1,3 +1,6 @@
+-- The linter has no rule for the indentation of a macro's body:
+-- noqa: disable=LT02
+
 -- Displacement of a price by forced flow, as the reach of a cascade.
 --
 -- reach_tick(...) = shock plus displacement, in ticks of 1e-12 log units, after `cumulative_micro` micro-USD of

@@ -11,7 +11,9 @@ with moved as (
         c.tier,
         c.lot_size,
         c.index_price,
-        coalesce(by_driver.log_move * c.beta, by_asset.log_move, by_tier.log_move, by_all.log_move, 0::double) as log_move,
+        coalesce(
+            by_driver.log_move * c.beta, by_asset.log_move, by_tier.log_move, by_all.log_move, 0::double
+        ) as log_move,
         d.depth * s.depth_multiplier as depth_usd,
         s.law,
         s.coefficient,
@@ -25,6 +27,7 @@ with moved as (
     left join scenario_shock as by_tier on by_tier.scope = 'name' and c.tier = by_tier.name
     left join scenario_shock as by_all on by_all.scope = 'all'
 )
+
 select
     row_number() over (order by venue, contract)::integer as contract_no,
     *,

@@ -12,7 +12,16 @@ with amounts as (
         sum(round(amount * price * 1e6)::hugeint) as collateral_micro
     from book_collateral
     group by account_id, contract
+),
+
+amounts_named as (
+    select * from amounts where contract is not null
+),
+
+amounts_whole as (
+    select * from amounts where contract is null
 )
+
 select
     c.contract_no,
     p.account_id,
@@ -28,8 +37,8 @@ select
 from book_position as p
 inner join replay_contract as c on p.venue = c.venue and p.contract = c.contract
 inner join book_account as a on p.account_id = a.account_id
-left join (select * from amounts where contract is not null) as named
+left join amounts_named as named
     on p.account_id = named.account_id and p.contract = named.contract
-left join (select * from amounts where contract is null) as whole
+left join amounts_whole as whole
     on p.account_id = whole.account_id
 where round(p.quantity / c.lot_size) != 0;

@@ -19,6 +19,7 @@ with sided as (
     inner join replay_contract as c on t.venue = c.venue and t.contract = c.contract
     cross join (values (1::tinyint), (-1::tinyint)) as side (side)
 )
+
 select
     contract_no,
     side,

@@ -12,6 +12,7 @@ with reaches as (
     from replay_atom as a
     inner join replay_driven as d on a.contract_no = d.contract_no
 )
+
 select
     r.contract_no,
     r.atom_no,

@@ -7,6 +7,7 @@ create or replace temp table replay_contract_pool as
 with pools as (
     select venue, pool, contract, round(balance * 1e6)::hugeint as balance_micro from book_fund
 )
+
 select
     c.contract_no,
     c.venue,
@@ -105,18 +106,22 @@ select
 from totals;
 
 create or replace temp table replay_pool_after as
-with flows as (
+with fees as (
+    select contract_no, sum(fee_micro) as fee_micro from replay_fill group by contract_no
+),
+
+flows as (
     select
         k.venue,
         k.pool,
         sum(coalesce(f.fee_micro, 0)) as received_micro,
         sum(coalesce(s.fund_paid_micro, 0)) as paid_micro
     from replay_contract_pool as k
-    left join (select contract_no, sum(fee_micro) as fee_micro from replay_fill group by contract_no) as f
-        on k.contract_no = f.contract_no
+    left join fees as f on k.contract_no = f.contract_no
     left join replay_settlement as s on k.contract_no = s.contract_no
     group by k.venue, k.pool
 )
+
 select
     b.venue,
     b.pool,

@@ -19,7 +19,7 @@ with lots as (
 
 imbalance as (
     select sum(abs(lots)) as residual
-    from (select sum(lots) as lots from lots group by contract_no)
+    from (select sum(lots) as lots from lots group by contract_no) as contracts
 ),
 
 cash_before as (
@@ -30,7 +30,7 @@ cash_before as (
         select cash_micro from replay_balance
         union all
         select balance_micro from replay_pool_before
-    )
+    ) as purses
 ),
 
 cash_after as (
@@ -50,7 +50,7 @@ cash_after as (
         select balance_micro from replay_pool_after
         union all
         select -socialised_micro from replay_settlement
-    )
+    ) as purses
 ),
 
 deficits as (
@@ -68,8 +68,10 @@ cover as (
 ),
 
 excess as (
-    select sum(greatest(0, abs(f.lots) - coalesce(abs(p.lots), 0)) + if(sign(f.lots) = sign(p.lots), 0, abs(f.lots)))
-        as residual
+    select
+        sum(
+            greatest(0, abs(f.lots) - coalesce(abs(p.lots), 0)) + if(sign(f.lots) = sign(p.lots), 0, abs(f.lots))
+        ) as residual
     from (
         select contract_no, account_id, sum(lots) as lots from replay_fill group by contract_no, account_id
     ) as f

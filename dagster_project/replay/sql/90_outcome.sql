@@ -15,7 +15,7 @@ with rounds as (
             *,
             notional_micro / lag(notional_micro) over (partition by contract_no order by round_no) as growth
         from replay_round
-    )
+    ) as growing
     group by contract_no
 ),
 

@@ -1,0 +1,249 @@
+"""The code location as Dagster sees it: its graph against a committed picture, and the rules that every part keeps."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from dagster_project.lib.home import PROJECT_ROOT
+from delever_definitions import WRITER_POOL, load, repository
+from schemas.marts import MART_MODELS
+from schemas.raw import RAW_MODELS
+
+PICTURE = Path(__file__).with_name("asset_graph.json")
+OWN_MODULES = ("dagster_project", "schemas")
+
+
+@pytest.fixture(scope="session")
+def definitions() -> dg.Definitions:
+    return load()
+
+
+@pytest.fixture(scope="session")
+def code(definitions: dg.Definitions) -> dg.RepositoryDefinition:
+    return repository()
+
+
+def text(key: dg.AssetKey) -> str:
+    return key.to_user_string()
+
+
+def check_text(key: dg.AssetCheckKey) -> str:
+    return f"{text(key.asset_key)}:{key.name}"
+
+
+def picture(code: dg.RepositoryDefinition) -> dict[str, Any]:
+    """Everything about the graph that a reader of a diff should see, in a fixed order."""
+    graph = code.asset_graph
+    return {
+        "assets": {
+            text(node.key): {
+                "backfill": node.backfill_policy.policy_type.value if node.backfill_policy else None,
+                "deps": sorted(map(text, node.parent_keys)),
+                "group": node.group_name,
+                "kinds": sorted(node.kinds),
+                "owners": sorted(node.owners),
+                "partitions": str(node.partitions_def) if node.partitions_def else None,
+                "pools": sorted(node.pools or ()),
+            }
+            for node in map(graph.get, sorted(graph.get_all_asset_keys()))
+        },
+        "checks": {
+            check_text(key): "blocking" if graph.get(key).blocking else "not blocking"
+            for key in sorted(graph.asset_check_keys)
+        },
+        "jobs": {
+            job.name: {
+                "assets": sorted(map(text, job.asset_layer.executable_asset_keys)),
+                "checks": sorted(
+                    check_text(key) for key in job.asset_layer.asset_graph.asset_check_keys if graph.get(key).blocking
+                ),
+            }
+            for job in sorted(code.get_all_jobs(), key=lambda job: job.name)
+            if not job.name.startswith("__")
+        },
+        "schedules": {
+            schedule.name: {
+                "cron": schedule.cron_schedule,
+                "default_status": schedule.default_status.value,
+                "job": schedule.job_name,
+                "timezone": schedule.execution_timezone,
+            }
+            for schedule in sorted(code.schedule_defs, key=lambda schedule: schedule.name)
+        },
+        "sensors": {
+            sensor.name: {
+                "default_status": sensor.default_status.value,
+                "jobs": sorted(target.job_name for target in sensor.targets),
+                "seconds": sensor.minimum_interval_seconds,
+            }
+            for sensor in sorted(code.sensor_defs, key=lambda sensor: sensor.name)
+        },
+    }
+
+
+def test_graph_is_the_committed_one(code: dg.RepositoryDefinition) -> None:
+    held = picture(code)
+    if os.environ.get("DELEVER_UPDATE_SNAPSHOTS") == "1":
+        PICTURE.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n")
+    wanted = json.loads(PICTURE.read_text())
+    advice = "meant? then: DELEVER_UPDATE_SNAPSHOTS=1 pytest tests/dagster/test_definitions.py, and commit the file"
+    for part, items in wanted.items():
+        assert sorted(held[part]) == sorted(items), f"{part}; {advice}"
+        for name, item in items.items():
+            assert held[part][name] == item, f"{part} {name}; {advice}"
+    assert held.keys() == wanted.keys()
+
+
+def test_every_raw_dataset_and_every_mart_has_a_blocking_structure_check(code: dg.RepositoryDefinition) -> None:
+    wanted = {("raw", name) for name in RAW_MODELS} | {("marts", name) for name in MART_MODELS}
+    blocking = {
+        tuple(key.asset_key.path)
+        for key in code.asset_graph.asset_check_keys
+        if key.name == "structure" and code.asset_graph.get(key).blocking
+    }
+    assert blocking == wanted
+
+
+def test_raw_assets_and_models_are_the_same_list(code: dg.RepositoryDefinition) -> None:
+    keys = code.asset_graph.get_all_asset_keys()
+    assert {key.path[1] for key in keys if key.path[0] == "raw"} == RAW_MODELS.keys()
+
+
+def test_every_mart_of_dbt_is_an_asset_and_the_other_way(code: dg.RepositoryDefinition) -> None:
+    in_dbt = {path.stem for path in (PROJECT_ROOT / "dbt" / "models" / "marts").rglob("*.sql")}
+    assets = {key.path[1] for key in code.asset_graph.get_all_asset_keys() if key.path[0] == "marts"}
+    assert len(in_dbt) > 0
+    assert assets == in_dbt
+    assert in_dbt == MART_MODELS.keys()
+
+
+def test_every_seed_and_model_of_dbt_is_an_asset_of_its_layer(code: dg.RepositoryDefinition) -> None:
+    dbt = PROJECT_ROOT / "dbt"
+    wanted = {("seeds", path.stem) for path in (dbt / "seeds").glob("*.csv")}
+    for layer in ("staging", "intermediate", "marts"):
+        wanted |= {(layer, path.stem) for path in (dbt / "models" / layer).rglob("*.sql")}
+    layers = {layer for layer, _ in wanted}
+    assert {tuple(key.path) for key in code.asset_graph.get_all_asset_keys() if key.path[0] in layers} == wanted
+
+
+@pytest.mark.parametrize("dataset", sorted(RAW_MODELS))
+def test_raw_asset_is_daily_and_a_range_is_one_run(code: dg.RepositoryDefinition, dataset: str) -> None:
+    node = code.asset_graph.get(dg.AssetKey(["raw", dataset]))
+    partitions = node.partitions_def
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)
+    assert partitions.get_first_partition_key() == "2025-01-01"
+    assert partitions.timezone == "UTC"
+    assert node.backfill_policy == dg.BackfillPolicy.single_run()
+    assert node.owners
+    assert node.kinds == {"parquet", "duckdb"}
+    assert node.assets_def.op.retry_policy.max_retries > 0
+    assert node.metadata["dagster/column_schema"].columns
+    check = code.asset_graph.get(dg.AssetCheckKey(node.key, "structure"))
+    assert check.partitions_def == partitions
+
+
+def test_every_asset_that_runs_has_an_owner_a_kind_and_a_text(code: dg.RepositoryDefinition) -> None:
+    for key in sorted(code.asset_graph.get_all_asset_keys()):
+        node = code.asset_graph.get(key)
+        assert node.is_executable, key
+        assert node.owners, key
+        assert node.kinds, key
+        assert node.description, key
+
+
+def ops(definitions: dg.Definitions) -> dict[str, tuple[Any, types.FunctionType]]:
+    """Name of each asset's and check's op, the op and the function that it runs."""
+    loaded = [*(definitions.assets or ()), *(definitions.asset_checks or ())]
+    return {
+        one.op.name: (one.op, one.op.compute_fn.decorated_fn) for one in loaded if isinstance(one, dg.AssetsDefinition)
+    }
+
+
+def reached(function: types.FunctionType, seen: set[types.FunctionType]) -> Iterator[types.CodeType]:
+    """Code of a function and of every function and class of this project that it can name."""
+    function = inspect.unwrap(function)
+    if function in seen:
+        return
+    seen.add(function)
+    codes = [function.__code__]
+    while codes:
+        one = codes.pop()
+        codes += [const for const in one.co_consts if isinstance(const, types.CodeType)]
+        yield one
+        for value in [function.__globals__.get(name) for name in one.co_names]:
+            yield from reached_of(value, seen)
+    for cell in function.__closure__ or ():
+        yield from reached_of(cell.cell_contents, seen)
+
+
+def reached_of(value: object, seen: set[types.FunctionType]) -> Iterator[types.CodeType]:
+    if not str(getattr(value, "__module__", "")).startswith(OWN_MODULES):
+        return
+    if isinstance(value, types.FunctionType):
+        yield from reached(value, seen)
+    elif isinstance(value, type):
+        for member in vars(value).values():
+            if isinstance(member, types.FunctionType):
+                yield from reached(member, seen)
+
+
+def opens_warehouse(function: types.FunctionType) -> bool:
+    return any("warehouse" in one.co_names for one in reached(function, set()))
+
+
+def test_every_op_that_opens_the_warehouse_waits_in_its_pool(definitions: dg.Definitions) -> None:
+    found = ops(definitions)
+    opening = {name for name, (_, function) in found.items() if opens_warehouse(function)}
+    assert {"dbt_models", "publish_gate", "published__marts", "stress__replay"} < opening
+    assert opening == {name for name, (op, _) in found.items() if op.pool == WRITER_POOL}
+    assert {op.pool for op, _ in found.values()} == {WRITER_POOL, None}
+
+
+def test_pool_holds_one_op_at_a_time() -> None:
+    settings = yaml.safe_load((PROJECT_ROOT / "dagster.yaml").read_text())
+    assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "op"}
+
+
+@pytest.mark.parametrize("job", ["models", "daily"])
+def test_jobs_that_publish_run_every_check_that_publishing_asks_for(code: dg.RepositoryDefinition, job: str) -> None:
+    from dagster_project.defs.publish.assets import blocking_checks  # noqa: PLC0415 - loads dbt's graph
+
+    layer = code.get_job(job).asset_layer
+    assert dg.AssetKey(["published", "marts"]) in layer.executable_asset_keys
+    assert set(blocking_checks()) <= set(layer.asset_graph.asset_check_keys)
+    assert len(blocking_checks()) > len(MART_MODELS)
+
+
+def test_code_location_has_one_name() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"]
+    (entry,) = yaml.safe_load((PROJECT_ROOT / "workspace.yaml").read_text())["load_from"]
+    assert entry["python_module"]["location_name"] == project["code_location_name"] == "delever"
+    assert entry["python_module"]["module_name"] == project["code_location_target_module"]
+
+
+def test_workspace_is_valid_in_an_empty_home(tmp_path: Path) -> None:
+    dagster_home = tmp_path / "dagster"
+    dagster_home.mkdir()
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dagster")), "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"DELEVER_HOME": str(tmp_path / "home"), "DAGSTER_HOME": str(dagster_home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Validation successful for code location delever" in done.stdout + done.stderr
+    assert not (tmp_path / "home").exists(), "looking at the definitions makes no home"

@@ -1,0 +1,133 @@
+"""The structure is written down twice, for dbt's contracts and for the checks: neither may change without the other."""
+
+from pathlib import Path
+from typing import Any
+
+import pandera.ibis as pa
+import pytest
+import yaml
+
+from dagster_project.lib.home import PROJECT_ROOT
+from schemas.marts import MART_MODELS
+from schemas.raw import RAW_MODELS
+
+MODELS = PROJECT_ROOT / "dbt" / "models"
+
+TYPES = {
+    "varchar": "string",
+    "double": "float64",
+    "integer": "int32",
+    "bigint": "int64",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp with time zone": "timestamp('UTC', 6)",
+    "timestamptz": "timestamp('UTC', 6)",
+}
+"""dbt's name of a type: the checks' name."""
+
+
+def described(folder: Path) -> dict[str, dict[str, Any]]:
+    """Models that the YAML files of a folder describe, by name."""
+    return {
+        model["name"]: model
+        for path in sorted(folder.rglob("*.yml"))
+        for model in yaml.safe_load(path.read_text()).get("models", [])
+    }
+
+
+CONTRACTS = described(MODELS / "marts")
+
+
+def columns_of(mart: str) -> dict[str, pa.Column]:
+    return MART_MODELS[mart].to_schema().columns
+
+
+def arguments(test: str | dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Arguments of a dbt test when it is the named one."""
+    if isinstance(test, str):
+        return {} if test == name else None
+    if name not in test:
+        return None
+    return test[name].get("arguments", test[name])
+
+
+def accepted(column: dict[str, Any]) -> set[str] | None:
+    found = [arguments(test, "accepted_values") for test in column.get("data_tests", [])]
+    lists = [set(one["values"]) for one in found if one is not None]
+    assert len(lists) <= 1, column["name"]
+    return lists[0] if lists else None
+
+
+def allowed(column: pa.Column) -> set[str] | None:
+    lists = [set(check.statistics["allowed_values"]) for check in column.checks if check.name == "isin"]
+    assert len(lists) <= 1, column.name
+    return lists[0] if lists else None
+
+
+def test_contract_is_enforced_for_all_marts() -> None:
+    project = yaml.safe_load((PROJECT_ROOT / "dbt" / "dbt_project.yml").read_text())
+    assert project["models"]["delever"]["marts"]["+contract"] == {"enforced": True}
+    for name, model in CONTRACTS.items():
+        assert "contract" not in model.get("config", {}), name
+
+
+def test_tables_are_the_same() -> None:
+    assert CONTRACTS.keys() == MART_MODELS.keys()
+
+
+@pytest.mark.parametrize("mart", sorted(MART_MODELS))
+def test_columns_and_types_are_the_same(mart: str) -> None:
+    contract = {column["name"]: TYPES[column["data_type"]] for column in CONTRACTS[mart]["columns"]}
+    model = {name: str(column.dtype.type).removeprefix("!") for name, column in columns_of(mart).items()}
+    assert contract == model
+
+
+@pytest.mark.parametrize("mart", sorted(MART_MODELS))
+def test_accepted_values_are_the_same(mart: str) -> None:
+    contract = {column["name"]: accepted(column) for column in CONTRACTS[mart]["columns"]}
+    model = {name: allowed(column) for name, column in columns_of(mart).items()}
+    assert contract == model
+    assert any(model.values())
+
+
+@pytest.mark.parametrize("mart", sorted(MART_MODELS))
+def test_columns_without_nulls_are_the_same(mart: str) -> None:
+    lists = [arguments(test, "no_nulls") for test in CONTRACTS[mart]["data_tests"]]
+    contract = {name for one in lists if one is not None for name in one["columns"]}
+    for column in CONTRACTS[mart]["columns"]:
+        if any(arguments(test, "not_null") is not None for test in column.get("data_tests", [])):
+            contract.add(column["name"])
+    assert contract == {name for name, column in columns_of(mart).items() if not column.nullable}
+
+
+@pytest.mark.parametrize("mart", sorted(MART_MODELS))
+def test_model_refuses_a_column_that_it_does_not_name(mart: str) -> None:
+    assert MART_MODELS[mart].to_schema().strict is True
+
+
+SOURCES = {
+    (source["name"], table["name"]): table
+    for source in yaml.safe_load((MODELS / "sources.yml").read_text())["sources"]
+    for table in source["tables"]
+}
+
+
+def test_raw_datasets_are_dbt_sources() -> None:
+    assert SOURCES.keys() == {("raw", name) for name in RAW_MODELS}
+
+
+@pytest.mark.parametrize("dataset", sorted(RAW_MODELS))
+def test_source_is_the_raw_asset_and_reads_its_partitions(dataset: str) -> None:
+    table = SOURCES["raw", dataset]
+    meta = table["config"]["meta"]
+    assert meta["dagster"]["asset_key"] == ["raw", dataset]
+    assert meta["formatter"] == "template"
+    assert "${name}/*/*/*.parquet" in meta["external_location"]
+    model = RAW_MODELS[dataset].to_schema().columns
+    keys = {"venue": "VARCHAR", "date": "DATE"}
+    assert {name: TYPES[kind.lower()] for name, kind in keys.items()} == {
+        name: str(model[name].dtype.type).removeprefix("!") for name in keys
+    }
+    for name, kind in keys.items():
+        assert f"'{name}': {kind}" in meta["external_location"]
+    assert " ".join(table["description"].split()) == " ".join((RAW_MODELS[dataset].__doc__ or "").split())
