@@ -7,7 +7,8 @@ All are linear perpetuals. Prices are USD per unit of the base asset and quantit
     timestamp (bar start), venue, symbol, coin, open, high, low, close, base_volume, quote_volume_usd: the whole year,
     and the two days.
 ``index_minute.parquet``
-    timestamp (bar start), venue, symbol, coin, open, high, low, close: the composite index that the contract tracks.
+    timestamp (bar start), venue, symbol, coin, open, high, low, close: the composite index that the contract tracks, on
+    10 October from 20:00 to 23:00: the hours of its dislocation (all of both days would be a third of the sample's rows).
 ``open_interest.parquet``
     timestamp (instant), venue, symbol, coin, open_interest_base, open_interest_usd: one-sided; 00:00 of every day,
     every 5 minutes on the two days.
@@ -45,7 +46,8 @@ _QUERIES = {
         select timezone('UTC', minute_at(t)) as timestamp, venue, venue_symbol as symbol, base_asset as coin,
             round(o, price_decimals) as open, round(hi, price_decimals) as high, round(lo, price_decimals) as low,
             round(c, price_decimals) as close
-        from index_minute join declared using (coin_id) order by coin_id, t, venue_id""",
+        from index_minute join declared using (coin_id)
+        where t between 1200 and 1379 order by coin_id, t, venue_id""",
     "open_interest": """
         select timezone('UTC', day_at(0) + to_minutes(minute_of_year)) as timestamp, venue, venue_symbol as symbol,
             base_asset as coin, base as open_interest_base, usd as open_interest_usd
