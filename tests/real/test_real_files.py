@@ -23,6 +23,15 @@ def ask(built: Built, sql: str) -> list[tuple[object, ...]]:
         connection.close()
 
 
+def in_warehouse(built: Built, sql: str) -> list[tuple[object, ...]]:
+    connection = duckdb.connect(str(built.home.warehouse), read_only=True)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
 def test_nothing_in_the_marts_is_synthetic(real: Built) -> None:
     for table in (
         "fct_exchange_share",
@@ -84,9 +93,11 @@ def test_volume_shares_say_that_they_are_derived_from_base_volume(real: Built) -
 
 
 def test_volume_in_contracts_is_not_taken_for_base_volume(real: Built) -> None:
-    assert ask(real, "SELECT sum(volume_usd) FROM fct_exchange_share WHERE venue = 'okx'") == [(None,)]
-    prices = ask(real, "SELECT count(*) FROM dim_contract WHERE venue = 'okx'")
-    assert prices == [(5,)]
+    assert ask(real, "SELECT count(*) FROM fct_exchange_share WHERE venue = 'okx'") == [(0,)]
+    bars = in_warehouse(
+        real, "SELECT count(*) > 0, count(base_quantity), count(notional_usd) FROM staging.stg_files__klines WHERE venue = 'okx'"
+    )
+    assert bars == [(True, 0, 0)], "the prices are kept"
 
 
 def test_adl_without_candles_is_in_the_window(real: Built, real_data: Path) -> None:
@@ -104,25 +115,22 @@ def test_reconciliation_on_real_data(real: Built) -> None:
     }
     assert found["average_daily_volume_2025"][1:3] == ("explained", "published")
     assert found["btc_high_2025_date"][1:] == ("conflict", "measured", date(2025, 10, 6))
-    assert found["total_volume_2025"][1] == "not_computable"
+    assert found["volume_2025"][1] == "not_computable"
 
 
-def test_tiers_keep_their_day(real: Built) -> None:
-    connection = duckdb.connect(str(real.home.warehouse), read_only=True)
-    try:
-        days = connection.execute("SELECT count(DISTINCT date) FROM staging.stg_files__leverage_tiers").fetchall()
-    except duckdb.BinderException:
-        days = connection.execute(
-            "SELECT count(DISTINCT event_at::DATE) FROM staging.stg_files__leverage_tiers"
-        ).fetchall()
-    finally:
-        connection.close()
-    assert days == [(2,)]
+def test_tiers_keep_their_days_of_validity(real: Built) -> None:
+    sql = "SELECT DISTINCT valid_from_at::DATE FROM staging.stg_files__leverage_tiers ORDER BY 1"
+    assert in_warehouse(real, sql) == [(date(2025, 10, 9),), (date(2025, 10, 16),)]
+
+
+def test_only_contracts_of_the_data_are_listed(real: Built) -> None:
+    assert ask(real, "SELECT count(*) FROM dim_contract WHERE first_seen_date IS NULL") == [(0,)]
 
 
 def test_manifest_names_origin_and_licence_of_every_file(real: Built) -> None:
     from dagster_project.lib.landing import Landing  # noqa: PLC0415
 
     entries = Landing(real.home.landing).all_files()
+    # Two files of tiers, one each of the rest; the candles come in by two specs.
     assert len(entries) == 7
     assert all(entry.licence and entry.sha256 and entry.fetched_at < datetime.now(UTC) for entry in entries)

@@ -1,4 +1,5 @@
--- Seed terms of the last validity interval, joined with what was observed; a contract known to either has a row.
+-- What was observed, with the seed's terms of the last validity interval. The seed alone makes no row: it names contracts
+-- of the sample too, some of them in a plain style that is not the venue's own.
 with terms as (
     select
         *,
@@ -21,18 +22,12 @@ observed_types as (
         select venue, venue_symbol, contract_type from {{ ref('int_liquidations__daily') }}
     ) as typed
     group by venue, venue_symbol
-),
-
-names as (
-    select venue, venue_symbol from listed
-    union distinct
-    select venue, venue_symbol from {{ ref('int_contracts__observed') }}
 )
 
 select
-    names.venue,
-    names.venue_symbol,
-    coalesce(observed.base_asset, listed.base_asset) as base_asset,
+    observed.venue,
+    observed.venue_symbol,
+    observed.base_asset,
     coalesce(tiers.tier, 'tail') as tier,
     tiers.tier is null as is_tier_default,
     coalesce(observed_types.contract_type, listed.contract_type) as contract_type,
@@ -42,14 +37,12 @@ select
     listed.venue is not null as is_listed,
     observed.first_seen_date,
     observed.last_seen_date,
-    coalesce(observed.completeness, 'complete') as completeness,
-    coalesce(observed.source_class, 'published') as source_class
-from names
-left join listed on names.venue = listed.venue and names.venue_symbol = listed.venue_symbol
-left join {{ ref('int_contracts__observed') }} as observed
-    on names.venue = observed.venue and names.venue_symbol = observed.venue_symbol
+    observed.completeness,
+    observed.source_class
+from {{ ref('int_contracts__observed') }} as observed
+left join listed on observed.venue = listed.venue and observed.venue_symbol = listed.venue_symbol
 left join observed_types
-    on names.venue = observed_types.venue and names.venue_symbol = observed_types.venue_symbol
+    on observed.venue = observed_types.venue and observed.venue_symbol = observed_types.venue_symbol
 left join {{ ref('asset_tiers') }} as tiers
-    on coalesce(observed.base_asset, listed.base_asset) = tiers.base_asset
-order by names.venue, names.venue_symbol
+    on observed.base_asset = tiers.base_asset
+order by observed.venue, observed.venue_symbol
