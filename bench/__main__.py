@@ -39,8 +39,8 @@ def main() -> None:
 
 def _row(size: int, timing: Timing, peer: float) -> str:
     return (
-        f"| {size:,} | {timing.fallen:,} | {timing.name} | {timing.median:.3f} | {min(timing.seconds):.3f} | {max(timing.seconds):.3f} | "
-        f"{timing.median / peer:.2f} |"
+        f"| {size:,} | {timing.fallen:,} | {timing.name} | {timing.median:.3f} | {min(timing.seconds):.3f} | "
+        f"{max(timing.seconds):.3f} | {timing.median / peer:.2f} |"
     )
 
 

@@ -99,5 +99,7 @@ def _numpy(ticks: np.ndarray, notional: np.ndarray) -> int:
 
 def _polars(frame: pl.DataFrame) -> int:
     judged = frame.sort("tick").with_columns(before=pl.col("notional").cum_sum() - pl.col("notional"))
-    stops = judged.select((SHOCK * TICKS + pl.col("before") / DEPTH_MICRO * TICKS < pl.col("tick")).arg_true()).to_series()
+    stops = judged.select(
+        (SHOCK * TICKS + pl.col("before") / DEPTH_MICRO * TICKS < pl.col("tick")).arg_true()
+    ).to_series()
     return int(stops[0]) if len(stops) else len(frame)

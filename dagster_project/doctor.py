@@ -58,7 +58,7 @@ def render(findings: Sequence[Finding], console: Console) -> bool:
     for finding in findings:
         mark = "[green]ok[/green]  " if finding.healthy else "[red]FAULT[/red]"
         console.print(f"{mark:<16} {finding.what:<10}", end=" ")
-        console.print(finding.said, markup=False, highlight=False)
+        console.print(finding.said, markup=False, highlight=False, soft_wrap=True)
     return all(finding.healthy for finding in findings)
 
 

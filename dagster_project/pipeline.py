@@ -1,5 +1,6 @@
 """Runs of the pipeline from the command line: the same jobs on the same instance as in Dagster's UI, in this process."""
 
+import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from dagster_project.lib import progress
 from dagster_project.lib.errors import PipelineError, UsageError
 from dagster_project.lib.home import Home
+
+CLI_TAG = "delever/command_line"
+"""Marks the runs that live in a command line's process."""
 
 SAMPLE_YEAR = (date(2025, 1, 1), date(2025, 12, 31))
 
@@ -75,16 +79,49 @@ def _execute(
 
             names = SEQUENCES[profile][:1] if ingest_only else SEQUENCES[profile]
             jobs = [defs().resolve_job_def(name) for name in names]
-        with dg.DagsterInstance.get() as instance, _shown(screen, sum(len(job.graph.node_dict) for job in jobs)):
+        with (
+            _only_run(home),
+            dg.DagsterInstance.get() as instance,
+            _shown(screen, sum(len(job.graph.node_dict) for job in jobs)),
+        ):
+            _bury_dead_runs(instance)
             for number, job in enumerate(jobs):
                 result = job.execute_in_process(
                     instance=instance,
                     # Days belong to ingestion, the first job; what follows is made whole.
-                    tags=range_tags(*days) if number == 0 else {},
+                    tags={CLI_TAG: "true"} | (range_tags(*days) if number == 0 else {}),
                     run_config={"loggers": {"progress": {}}, "ops": settings if number == 0 else {}},
                     raise_on_error=False,
                 )
                 _refuse_faults(result)
+
+
+@contextmanager
+def _only_run(home: Home) -> Iterator[None]:
+    """Let one command line at a time run in a home; the lock goes with its process, however that ends."""
+    with (home.root / "run.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"Another `delever` is running in {home.root}. Wait for it, or use another DELEVER_HOME."
+            ) from error
+        yield
+
+
+def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+    """End runs whose process was killed, and give back the writer's place that they hold.
+
+    With the lock held, a command line's run that is still under way has lost its process; the next one would wait for its
+    place in the pool for ever.
+    """
+    under_way = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
+        tags={CLI_TAG: "true"},
+    )
+    for dead in instance.get_runs(under_way):
+        instance.report_run_failed(dead, "The process of this run was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(dead.run_id)
 
 
 def _refuse_faults(result: dg.ExecuteInProcessResult) -> None:

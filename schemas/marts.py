@@ -12,6 +12,7 @@ from schemas.raw import COMPLETENESS, SOURCE_CLASSES, UTC
 
 VOLUME_BASES = ("quote_reported", "derived_from_base", "mixed")
 TIERS = ("major", "mid", "tail")
+UNITS = ("USD", "ratio", "accounts", "coins", "fills", "day_of_year", "second_of_day")
 
 
 class Mart(pa.DataFrameModel):
@@ -183,7 +184,7 @@ class FctReconciliation(Mart):
     published_low: dt.Float64 = pa.Field(nullable=True)
     published_high: dt.Float64 = pa.Field(nullable=True)
     published_date: dt.Date = pa.Field(nullable=False)
-    unit: dt.String = pa.Field(nullable=False)
+    unit: dt.String = pa.Field(nullable=False, isin=UNITS)
     published_source: dt.String = pa.Field(nullable=False)
     definition: dt.String = pa.Field(nullable=False)
     days_basis: dt.String = pa.Field(nullable=True)

@@ -1,12 +1,10 @@
 """Fixtures that all tests share: a home that goes away, and the folder of real data when it is there."""
 
 import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from built_homes import Built, run_cli
 
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.raw import RawStore
@@ -33,27 +31,6 @@ def real_data() -> Path:
     if not (folder / "candles_hourly" / "candles.parquet").exists():
         pytest.skip(f"no real data at {folder}; set DELEVER_REAL_DATA to its folder")
     return folder.resolve()
-
-
-def run_cli(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `delever` as a user would, in a process of its own, on a home."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("delever")), *arguments],
-        env=os.environ | {"DELEVER_HOME": str(home), "COLUMNS": "200"} | environment,
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-
-
-@dataclass(frozen=True)
-class Built:
-    """A home that a whole run has built, and what that run printed."""
-
-    home: Home
-    printed: str
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The code location, loaded once a process, and the figures of a home that tests compare."""
 
 import functools
-import os
 from pathlib import Path
 
 import dagster as dg
@@ -32,7 +31,7 @@ def served(home: Home) -> tuple[str, str, dict[str, str]]:
     snapshot = read_snapshot(home)
     assert snapshot is not None
     tables = {f"{table.schema_name}.{table.name}": table.digest for table in snapshot.tables}
-    return os.readlink(home.published), snapshot.digest, tables
+    return str(home.published.readlink()), snapshot.digest, tables
 
 
 def statements(database: Path, *sql: str) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from delever_definitions import WRITER_POOL, load, repository
 
 from dagster_project.lib.home import PROJECT_ROOT
-from delever_definitions import WRITER_POOL, load, repository
 from schemas.marts import MART_MODELS
 from schemas.raw import RAW_MODELS
 

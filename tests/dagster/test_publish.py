@@ -1,6 +1,5 @@
 """The published snapshot on a warehouse of two tables, what refuses it, and the event log that both rest on."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,13 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
     AssetCheckEvaluationTargetMaterializationData,
 )
-from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, DagsterEventType, StepMaterializationData
+from dagster._core.events import (
+    AssetMaterializationPlannedData,
+    DagsterEvent,
+    DagsterEventType,
+    StepMaterializationData,
+)
+from delever_definitions import served, statements
 
 from dagster_project.lib import publish as publishing
 from dagster_project.lib.errors import UsageError
@@ -21,7 +26,6 @@ from dagster_project.lib.event_storage import BatchingSqliteEventLogStorage
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.publish import publish, read_snapshot
 from dagster_project.lib.resources import HomeResource
-from delever_definitions import served, statements
 
 FIRST = "fct_exchange_share"
 SECOND = "dim_venue"
@@ -48,9 +52,16 @@ def change(home: Home, number: int) -> None:
     statements(home.warehouse, f"INSERT INTO marts.{SECOND} VALUES ('venue_{number}', 'estimated')")
 
 
+def opened(database: Path) -> duckdb.DuckDBPyConnection:
+    """A published file, as `delever query` opens it: its tables are found without a schema."""
+    connection = duckdb.connect(str(database), read_only=True)
+    connection.execute("SET search_path = 'marts'")
+    return connection
+
+
 def venues(database: Path) -> list[str]:
-    with duckdb.connect(str(database), read_only=True) as connection:
-        return [row[0] for row in connection.execute(f"SELECT venue FROM marts.{SECOND} ORDER BY 1").fetchall()]
+    with opened(database) as connection:
+        return [row[0] for row in connection.execute(f"SELECT venue FROM {SECOND} ORDER BY 1").fetchall()]
 
 
 def leftovers(home: Home) -> list[str]:
@@ -70,13 +81,13 @@ def test_publish_swaps_in_what_the_marts_hold(stocked: Home) -> None:
     assert tables["marts", FIRST].source_classes == ["measured"]
     assert tables["marts", FIRST].completeness == ["complete"]
     assert tables["marts", SECOND].completeness == []
-    assert os.readlink(stocked.published) == f"snapshots/{snapshot.digest}"
+    assert str(stocked.published.readlink()) == f"snapshots/{snapshot.digest}"
     assert leftovers(stocked) == []
     parquet = stocked.published / "parquet"
     assert sorted(path.name for path in parquet.iterdir()) == [f"{SECOND}.parquet", f"{FIRST}.parquet"]
     assert duckdb.sql(f"SELECT sum(n) FROM '{parquet / FIRST}.parquet'").fetchall() == [(199990000,)]
-    with duckdb.connect(str(stocked.published_marts), read_only=True) as connection:
-        assert connection.execute(f"SELECT sum(n), count(*) FROM marts.{FIRST}").fetchall() == [(199990000, 20000)]
+    with opened(stocked.published_marts) as connection:
+        assert connection.execute(f"SELECT sum(n), count(*) FROM {FIRST}").fetchall() == [(199990000, 20000)]
         assert connection.execute("SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL").fetchall() == [
             ("marts", SECOND),
             ("marts", FIRST),
@@ -146,15 +157,15 @@ def test_link_is_at_every_moment_one_whole_snapshot(stocked: Home, monkeypatch: 
 
 def test_reader_of_an_old_snapshot_keeps_reading_it(stocked: Home) -> None:
     publish(stocked)
-    reader = duckdb.connect(str(stocked.published_marts.resolve()), read_only=True)
+    reader = opened(stocked.published_marts.resolve())
     try:
-        assert reader.execute(f"SELECT count(*) FROM marts.{SECOND}").fetchall() == [(1,)]
+        assert reader.execute(f"SELECT count(*) FROM {SECOND}").fetchall() == [(1,)]
         for number in (1, 2, 3):
             change(stocked, number)
             publish(stocked)
         # Its folder is gone by now; none of these rows was read before.
-        assert reader.execute(f"SELECT sum(n), max(venue) FROM marts.{FIRST}").fetchall() == [(199990000, "v9999")]
-        assert reader.execute(f"SELECT venue FROM marts.{SECOND}").fetchall() == [("binance",)]
+        assert reader.execute(f"SELECT sum(n), max(venue) FROM {FIRST}").fetchall() == [(199990000, "v9999")]
+        assert reader.execute(f"SELECT venue FROM {SECOND}").fetchall() == [("binance",)]
     finally:
         reader.close()
     assert len(venues(stocked.published_marts)) == 4
@@ -252,7 +263,11 @@ def materialise(home: Home, instance: dg.DagsterInstance) -> tuple[bool, str]:
 def evaluate(instance: dg.DagsterInstance, key: dg.AssetCheckKey, *, passed: bool = True) -> None:
     """Report a check as Dagster's own step would: on the newest rows of its asset."""
     made = instance.get_latest_materialization_event(key.asset_key)
-    target = AssetCheckEvaluationTargetMaterializationData(0, made.run_id, made.timestamp) if made else None
+    target = None
+    if made:
+        target = AssetCheckEvaluationTargetMaterializationData(
+            storage_id=0, run_id=made.run_id, timestamp=made.timestamp
+        )
     instance.report_runless_asset_event(
         AssetCheckEvaluation(key.asset_key, key.name, passed=passed, target_materialization_data=target, blocking=True)
     )
@@ -341,9 +356,8 @@ def events() -> list[EventLogEntry]:
     """A run's log: plan, a materialisation a day, a check planned and evaluated, and the start and end of the run."""
     days = ["2025-10-09", "2025-10-10", "2025-10-11"]
     partitions = dg.DailyPartitionsDefinition("2025-01-01")
-    planned = AssetMaterializationPlannedData(
-        KEY, partitions_subset=partitions.empty_subset().with_partition_keys(days)
-    )
+    subset = partitions.empty_subset().with_partition_keys(days).to_serializable_subset()
+    planned = AssetMaterializationPlannedData(KEY, partitions_subset=subset)
     made = [
         StepMaterializationData(
             dg.AssetMaterialization(KEY, partition=day, metadata={"rows": number}, tags={"dagster/data_version": day})
@@ -354,7 +368,9 @@ def events() -> list[EventLogEntry]:
         entry(DagsterEventType.RUN_START, None, 1.0),
         entry(DagsterEventType.ASSET_MATERIALIZATION_PLANNED, planned, 2.0),
         entry(
-            DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED, AssetCheckEvaluationPlanned(KEY, check_name=CHECK.name), 3.0
+            DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+            AssetCheckEvaluationPlanned(asset_key=KEY, check_name=CHECK.name),
+            3.0,
         ),
         *(entry(DagsterEventType.ASSET_MATERIALIZATION, data, 4.0 + number) for number, data in enumerate(made)),
         entry(
@@ -367,9 +383,11 @@ def events() -> list[EventLogEntry]:
 
 
 @pytest.fixture
-def new_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], BatchingSqliteEventLogStorage]]:
+def new_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], BatchingSqliteEventLogStorage]]:
     """Makes the event log of an instance of its own, by name."""
-    opened = []
+    instances = []
 
     def make(name: str) -> BatchingSqliteEventLogStorage:
         folder = tmp_path / name
@@ -377,13 +395,13 @@ def new_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         (folder / "dagster.yaml").write_text((PROJECT_ROOT / "dagster.yaml").read_text())
         monkeypatch.setenv("DAGSTER_HOME", str(folder))
         instance = dg.DagsterInstance.from_config(str(folder))
-        opened.append(instance)
+        instances.append(instance)
         storage = instance.event_log_storage
         assert isinstance(storage, BatchingSqliteEventLogStorage)
         return storage
 
     yield make
-    for instance in opened:
+    for instance in instances:
         instance.dispose()
 
 
@@ -461,7 +479,7 @@ def test_failing_event_keeps_the_whole_batch_out(
 def test_plan_of_one_day_is_stored_as_that_day(new_storage: Callable[[str], BatchingSqliteEventLogStorage]) -> None:
     storage = new_storage("plan")
     subset = dg.DailyPartitionsDefinition("2025-01-01").empty_subset().with_partition_keys(["2025-10-10"])
-    planned = AssetMaterializationPlannedData(KEY, partitions_subset=subset)
+    planned = AssetMaterializationPlannedData(KEY, partitions_subset=subset.to_serializable_subset())
     storage.store_event_batch([entry(DagsterEventType.ASSET_MATERIALIZATION_PLANNED, planned, 1.0)])
     (held,) = storage.get_logs_for_run(RUN)
     data = held.dagster_event.asset_materialization_planned_data

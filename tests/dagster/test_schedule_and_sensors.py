@@ -7,10 +7,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from delever_definitions import repository
 
 from dagster_project.lib.home import Home
 from dagster_project.lib.resources import HomeResource
-from delever_definitions import repository
 
 SPEC = """
 dataset: funding
@@ -205,7 +205,8 @@ def test_inbox_without_a_day_of_ours_is_a_skip_that_says_so(inbox: Inbox) -> Non
 
 
 @pytest.mark.parametrize(
-    ("tags", "asked"), [({"dagster/sensor_name": "files_inbox"}, True), ({"dagster/sensor_name": "x"}, False), ({}, False)]
+    ("tags", "asked"),
+    [({"dagster/sensor_name": "files_inbox"}, True), ({"dagster/sensor_name": "x"}, False), ({}, False)],
 )
 def test_models_follow_the_runs_of_the_inbox_and_no_others(
     code: dg.RepositoryDefinition, instance: dg.DagsterInstance, tags: dict[str, str], asked: bool

@@ -8,8 +8,7 @@ import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-
-from conftest import Built
+from built_homes import Built
 
 pytestmark = [pytest.mark.xdist_group("real"), pytest.mark.real]
 
@@ -95,7 +94,8 @@ def test_volume_shares_say_that_they_are_derived_from_base_volume(real: Built) -
 def test_volume_in_contracts_is_not_taken_for_base_volume(real: Built) -> None:
     assert ask(real, "SELECT count(*) FROM fct_exchange_share WHERE venue = 'okx'") == [(0,)]
     bars = in_warehouse(
-        real, "SELECT count(*) > 0, count(base_quantity), count(notional_usd) FROM staging.stg_files__klines WHERE venue = 'okx'"
+        real,
+        "SELECT count(*) > 0, count(base_quantity), count(notional_usd) FROM staging.stg_files__klines WHERE venue = 'okx'",
     )
     assert bars == [(True, 0, 0)], "the prices are kept"
 
