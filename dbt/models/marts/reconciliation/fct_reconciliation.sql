@@ -98,7 +98,9 @@ select
                 end
                 || coalesce('; ' || missing_note, '')
         when status = 'explained'
-            then coalesce(explanation, 'agrees with other published figures, without data of its own: ' || computed_note)
+            then coalesce(
+                    explanation, 'agrees with other published figures, without data of its own: ' || computed_note
+                )
         else computed_note
     end as note,
     case

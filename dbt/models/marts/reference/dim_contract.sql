@@ -1,5 +1,5 @@
--- What was observed, with the seed's terms of the last validity interval. The seed alone makes no row: it names contracts
--- of the sample too, some of them in a plain style that is not the venue's own.
+-- What was observed, with the seed's terms of the last validity interval. The seed alone makes no row: it names
+-- contracts of the sample too, some of them in a plain style that is not the venue's own.
 with terms as (
     select
         *,
