@@ -26,6 +26,7 @@ def landing_sample(context: dg.AssetExecutionContext, home: HomeResource) -> dg.
     """The demo's sample: files in the venues' own formats and a position book, made here, every row synthetic."""
     with failures_for_users():
         place = home.get()
+        place.claim("demo")
         landed = land_sample(place)
     context.log.info(f"{landed.files} files, {landed.changed} of them new or changed")
     return dg.MaterializeResult(
@@ -52,6 +53,7 @@ def landing_files(context: dg.AssetExecutionContext, config: FilesConfig, home: 
         landing = Landing(place.landing)
         # All are checked before the first is landed: a folder is taken in whole or not at all.
         arrivals = list(files.arrivals(folder))
+        place.claim("files")
         counts: Counter[str] = Counter()
         changed = 0
         for dataset, arrival in arrivals:
