@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from built_homes import Built, run_cli
 
+from built_homes import Built, run_cli
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.raw import RawStore
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from built_homes import Built, run_cli
 
+from built_homes import Built, run_cli
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.publish import read_snapshot
 

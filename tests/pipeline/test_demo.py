@@ -5,8 +5,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from built_homes import Built, run_cli
 
+from built_homes import Built, run_cli
 from dagster_project.lib.publish import read_snapshot
 
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.slow]

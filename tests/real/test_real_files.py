@@ -8,6 +8,7 @@ import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+
 from built_homes import Built
 
 pytestmark = [pytest.mark.xdist_group("real"), pytest.mark.real]

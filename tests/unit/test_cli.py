@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from conftest import run_cli
+from built_homes import run_cli
 from dagster_project import cli
 from dagster_project.lib.home import PROJECT_ROOT, Home
 
