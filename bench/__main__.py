@@ -5,6 +5,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from bench import backfill
 from bench.fixpoint import DEPTH_MICRO, RUNS, Timing, measure
 
 SIZES = (500_000, 5_000_000)
@@ -32,7 +33,8 @@ def main() -> None:
         timings = measure(size)
         peer = next(timing for timing in timings if timing.name.startswith("NumPy")).median
         lines += [_row(size, timing, peer) for timing in timings]
-    text = "\n".join(lines) + "\n"
+    lines += ["", *backfill.report()]
+    text = "\n".join(lines).rstrip() + "\n"
     (Path(__file__).parent / "RESULTS.md").write_text(text)
     print(text)
 

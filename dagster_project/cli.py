@@ -3,15 +3,20 @@
 import os
 import sys
 import traceback
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from dagster_project.lib.errors import DeleverError, UsageError
 from dagster_project.lib.home import PROJECT_ROOT, Home
+
+if TYPE_CHECKING:
+    from dagster_project.pipeline import LiveAsk
 
 PIPED_WIDTH = 160
 """Columns where the output is no terminal and nothing says how wide it is: tables are not to lose text in a file."""
@@ -22,7 +27,6 @@ ERR = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 INTERNAL_ERROR = 70
 """Exit code of a fault in Delever itself (sysexits.h: EX_SOFTWARE)."""
 
-DAY = click.DateTime(formats=["%Y-%m-%d"])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -38,25 +42,105 @@ def cli() -> None:
     """
 
 
+class _Days(click.ParamType):
+    """A UTC day."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The day.
+
+        Raises:
+            click.BadParameter: The text is no day.
+        """
+        try:
+            return value if isinstance(value, date) else date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"'{value}' is no day; write it as 2025-10-10.", param, ctx)
+
+
+FROM = click.option("--from", "start", type=_Days(), help="first UTC day [default: the first in the data; live: --to]")
+TO = click.option(
+    "--to", "end", type=_Days(), help="last UTC day, inclusive [default: the last in the data; live: yesterday]"
+)
+LANDING = click.option(
+    "--landing", "folder", type=FOLDER, help="with files: the folder with your files and their *.delever.yaml specs"
+)
+
+
+def _choice(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Options that say what venues are asked for."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(
+            [
+                click.option(
+                    "--entity", "entities", multiple=True, help=f"{what}: klines, funding, ...; several times [all]"
+                ),
+                click.option("--origin", default="", help=f"{what}: rest or archive [each feed's first]"),
+                click.option("--bases", default="", help=f"{what}: base assets, BTC,ETH or '*' [assets with a tier]"),
+                click.option(
+                    "--symbols", default="", help=f"{what}: contracts as the venue writes them, instead of bases"
+                ),
+                click.option(
+                    "--interval", "intervals", multiple=True, type=int, help=f"{what}: seconds of a bar [3600]"
+                ),
+                click.option(
+                    "--again", is_flag=True, help=f"{what}: ask also for what has landed, to find republished files"
+                ),
+            ]
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _live(feeds: tuple[str, ...], options: dict[str, Any]) -> "LiveAsk":
+    from dagster_project.pipeline import LiveAsk  # noqa: PLC0415
+
+    def split(text: str) -> list[str]:
+        return [part for part in text.replace(" ", "").split(",") if part]
+
+    return LiveAsk(
+        feeds=feeds,
+        entities=options["entities"],
+        fetch={
+            "origin": options["origin"],
+            "bases": split(options["bases"]),
+            "symbols": split(options["symbols"]),
+            "intervals": list(options["intervals"]),
+            "again": options["again"],
+        },
+    )
+
+
+def _refuse_disorder(start: date | None, end: date | None) -> None:
+    if start and end and start > end:
+        raise UsageError(f"--from {start} is after --to {end}.")
+
+
 @cli.command()
 @click.option(
     "--profile",
-    type=click.Choice(["demo", "files"]),
+    type=click.Choice(["demo", "files", "live"]),
     default="demo",
     show_default=True,
-    help="demo: the synthetic sample; files: your own files. A home holds one of them, never both.",
+    help="demo: the synthetic sample; files: your own files; live: the venues. A home holds one of them, never two.",
 )
-@click.option(
-    "--landing",
-    "folder",
-    type=FOLDER,
-    help="with --profile files: the folder with your files and their *.delever.yaml specs",
-)
-@click.option("--from", "start", type=DAY, metavar="YYYY-MM-DD", help="first UTC day [default: the first in the data]")
-@click.option(
-    "--to", "end", type=DAY, metavar="YYYY-MM-DD", help="last UTC day, inclusive [default: the last in the data]"
-)
-def run(profile: str, folder: Path | None, start: datetime | None, end: datetime | None) -> None:
+@LANDING
+@FROM
+@TO
+@click.option("--feed", "feeds", multiple=True, help="live: bybit, binance, ...; several times [all that need no key]")
+@_choice("live")
+def run(
+    profile: str,
+    folder: Path | None,
+    start: date | None,
+    end: date | None,
+    feeds: tuple[str, ...],
+    **options: Any,  # noqa: ANN401 - one per option of _choice
+) -> None:
     """Run the whole pipeline and publish.
 
     Landing, raw, marts, checks, snapshot; the demo runs one replay before the marts. A day that is run again is replaced.
@@ -65,39 +149,138 @@ def run(profile: str, folder: Path | None, start: datetime | None, end: datetime
 
     if (profile == "files") != (folder is not None):
         raise UsageError("--landing DIR goes with --profile files, and --profile files needs it.")
-    if start and end and start > end:
-        raise UsageError(f"--from {start:%Y-%m-%d} is after --to {end:%Y-%m-%d}.")
+    if profile != "live" and (feeds or any(options.values())):
+        raise UsageError(
+            "--feed, --entity, --origin, --bases, --symbols, --interval and --again go with --profile live."
+        )
+    _refuse_disorder(start, end)
     home = Home.from_env()
-    pipeline.run(
-        home,
-        profile,
-        folder=folder.absolute() if folder else None,
-        start=start.date() if start else None,
-        end=end.date() if end else None,
-        console=ERR,
-    )
+    live = _live(feeds, options) if profile == "live" else None
+    pipeline.run(home, profile, (start, end), ERR, folder=folder.absolute() if folder else None, live=live)
     summary.show(home, OUT)
 
 
 @cli.command()
-@click.argument("source", type=click.Choice(["sample", "files"]))
-@click.option(
-    "--landing",
-    "folder",
-    type=FOLDER,
-    help="with the source files: the folder with your files and their *.delever.yaml specs",
-)
-def ingest(source: str, folder: Path | None) -> None:
+@click.argument("source")
+@LANDING
+@FROM
+@TO
+@_choice("venues")
+def ingest(source: str, folder: Path | None, start: date | None, end: date | None, **options: Any) -> None:  # noqa: ANN401 - one per option of _choice
     """Take a source in, without models.
 
-    SOURCE is `sample` (the synthetic one) or `files` (your own): landing and raw. `delever run` does this and the rest.
+    SOURCE is a venue or aggregator (`delever sources list`), `sample` (the synthetic one) or `files` (your own): landing and
+    raw. What has landed is not asked for again; an interrupted call goes on where it was. `delever run` does this and the rest.
     """
     from dagster_project import pipeline  # noqa: PLC0415
+    from dagster_project.sources.registry import NAMES  # noqa: PLC0415
 
+    if source not in {"sample", "files", *NAMES}:
+        raise UsageError(f"'{source}' is no source: one of sample, files, {', '.join(NAMES)}.")
     if (source == "files") != (folder is not None):
         raise UsageError("--landing DIR goes with the source files, and the source files needs it.")
+    _refuse_disorder(start, end)
+    home = Home.from_env()
+    if source in NAMES:
+        pipeline.ingest(home, "live", (start, end), ERR, live=_live((source,), options))
+        return
+    if any(options.values()):
+        raise UsageError("--entity, --origin, --bases, --symbols, --interval and --again go with a venue.")
     profile = "demo" if source == "sample" else "files"
-    pipeline.ingest(Home.from_env(), profile, folder=folder.absolute() if folder else None, console=ERR)
+    pipeline.ingest(home, profile, (start, end), ERR, folder=folder.absolute() if folder else None)
+
+
+@cli.command()
+@click.option("--feed", "feeds", multiple=True, help="binance, bybit, okx; several times [all]")
+@click.option("--symbols", default="", help="contracts, for venues that subscribe one by one [all]")
+@click.option("--segment-seconds", type=click.IntRange(5, 86400), default=3600, show_default=True)
+def record(feeds: tuple[str, ...], symbols: str, segment_seconds: int) -> None:
+    """Record liquidations that venues only push, until stopped.
+
+    Runs in the foreground, for a process manager to keep alive (docs/recorder.md). SIGTERM and Ctrl-C leave everything received
+    in landing. Times without hearing go to the table `collector_gap`.
+    """
+    from dagster_project import recorder  # noqa: PLC0415
+
+    home = Home.from_env()
+    home.prepare()
+    home.claim("live")
+    chosen = [part for part in symbols.replace(" ", "").split(",") if part] or None
+    options = recorder.Options(segment_seconds=segment_seconds)
+    recorder.record(home, feeds or recorder.FEEDS, chosen, options=options, console=ERR)
+
+
+@cli.group()
+def sources() -> None:
+    """What can be taken in."""
+
+
+@sources.command("list")
+def sources_list() -> None:
+    """Connectors and their entities: how they are asked, how far back the venue answers, what they need."""
+    from dagster_project.sources import catalogue  # noqa: PLC0415
+
+    catalogue.render(OUT)
+
+
+@sources.command("check")
+@click.argument("spec", type=click.Path(path_type=Path))
+def sources_check(spec: Path) -> None:
+    """Say what fits and what does not in a declared file.
+
+    SPEC is a *.delever.yaml, or a folder with some. Nothing is taken in.
+    """
+    from dagster_project.sources import files  # noqa: PLC0415
+
+    files.render(files.explain(spec), OUT)
+
+
+@cli.group()
+def quarantine() -> None:
+    """What was set aside while reading, and the way back in."""
+
+
+@quarantine.command("list")
+@click.argument("dataset", required=False)
+def quarantine_list(dataset: str | None) -> None:
+    """What is in quarantine, by dataset, day and reason."""
+    from dagster_project import quarantine as held  # noqa: PLC0415
+
+    held.render(held.held(Home.from_env(), dataset), OUT)
+
+
+@quarantine.command("show")
+@click.argument("dataset")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+def quarantine_show(dataset: str, limit: int) -> None:
+    """Records as they were received, with place and reason."""
+    from dagster_project import quarantine as held  # noqa: PLC0415
+
+    held.render_records(Home.from_env(), dataset, OUT, limit)
+
+
+@quarantine.command("retry")
+@click.argument("dataset", required=False)
+def quarantine_retry(dataset: str | None) -> None:
+    """Read what is in quarantine again, after a fix.
+
+    The days that it touches are made anew from landing; what fits now comes in, the rest stays with its reason.
+    """
+    from dagster_project import pipeline  # noqa: PLC0415
+    from dagster_project import quarantine as held  # noqa: PLC0415
+
+    home = Home.from_env()
+    before = held.held(home, dataset)
+    if not before:
+        OUT.print("Quarantine is empty.")
+        return
+    pipeline.reread(home, held.days_to_retry(before), ERR)
+    after = held.held(home, dataset)
+    count = [sum(item.records for item in items) for items in (before, after)]
+    OUT.print(
+        f"{count[0] - count[1]:,} of {count[0]:,} records came back in; run `delever run` or the models to publish them."
+    )
+    held.render(after, OUT)
 
 
 @cli.command()

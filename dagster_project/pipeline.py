@@ -3,9 +3,10 @@
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,84 +17,200 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from dagster_project.lib import progress
 from dagster_project.lib.errors import PipelineError, UsageError
 from dagster_project.lib.home import Home
+from dagster_project.sources.feed import Feed
 
 CLI_TAG = "delever/command_line"
 """Marks the runs that live in a command line's process."""
 
+SEQUENCES = {
+    "demo": ("ingest_sample", "replay", "models"),
+    "files": ("ingest_files", "models"),
+    "live": ("ingest_live", "models"),
+}
+"""The jobs that make up a profile's whole path, in order; the first is ingestion."""
+
 SAMPLE_YEAR = (date(2025, 1, 1), date(2025, 12, 31))
 
 
+@dataclass(frozen=True)
+class Step:
+    """One job of a sequence.
+
+    Args:
+        job: Its name.
+        days: First and last day, for jobs over days.
+        keys: Assets to make; all of the job's when None.
+        ops: Configuration by op.
+    """
+
+    job: str
+    days: tuple[date, date] | None = None
+    keys: tuple[dg.AssetKey, ...] | None = None
+    ops: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LiveAsk:
+    """What to ask the venues.
+
+    Args:
+        feeds: Connectors; all when empty.
+        entities: Entities; all when empty.
+        fetch: Configuration of every landing asset (see ``defs.ingest.venues.FetchConfig``).
+    """
+
+    feeds: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    fetch: Mapping[str, Any] = field(default_factory=dict)
+
+
+Days = tuple[date | None, date | None]
+
+
 def run(
-    home: Home,
-    profile: str,
-    *,
-    folder: Path | None,
-    start: date | None,
-    end: date | None,
-    console: Console,
+    home: Home, profile: str, days: Days, console: Console, *, folder: Path | None = None, live: LiveAsk | None = None
 ) -> None:
-    """Run a profile's job over a range of days and publish.
+    """Run a profile's jobs over a range of days and publish.
 
     Args:
         home: Where state goes; bound to the profile by its first run.
-        profile: ``demo`` or ``files``, which are the jobs' names.
-        folder: Profile ``files``: folder of declared files.
-        start: First day, or None for the first that the data has.
-        end: Last day (inclusive), or None for the last that the data has.
+        profile: ``demo``, ``files`` or ``live``.
+        days: First and last day (inclusive); None for what the data has (``live``: yesterday).
         console: For progress.
+        folder: Profile ``files``: folder of declared files.
+        live: Profile ``live``: what to ask for.
 
     Raises:
         UsageError: The folder, the days or the home do not fit.
         DataError: A declared file does not fit its spec.
         PipelineError: A step or a blocking check failed; nothing was published.
     """
-    _execute(home, profile, folder, (start, end), console, ingest_only=False)
+    execute(home, profile, plan(profile, days, folder, live), console)
 
 
-def ingest(home: Home, profile: str, *, folder: Path | None, console: Console) -> None:
-    """Run a profile's landing and raw assets only; arguments and errors as in ``run``."""
-    _execute(home, profile, folder, (None, None), console, ingest_only=True)
-
-
-def _execute(
-    home: Home,
-    profile: str,
-    folder: Path | None,
-    wanted: tuple[date | None, date | None],
-    console: Console,
-    *,
-    ingest_only: bool,
+def ingest(
+    home: Home, profile: str, days: Days, console: Console, *, folder: Path | None = None, live: LiveAsk | None = None
 ) -> None:
-    days = _days(profile, folder, wanted)
+    """Run a profile's landing and raw assets only; arguments and errors as in ``run``."""
+    steps = plan(profile, days, folder, live)
+    execute(home, profile, [step for step in steps if step.days is not None], console)
+
+
+def reread(home: Home, days: Mapping[str, tuple[date, date]], console: Console) -> None:
+    """Make days of raw datasets anew from landing.
+
+    Args:
+        home: Where they are.
+        days: First and last day by dataset.
+        console: For progress.
+
+    Raises:
+        PipelineError: A step or a blocking check failed.
+    """
+    from dagster_project.defs.ingest.keys import raw_key  # noqa: PLC0415
+
+    steps = [Step("reread", span, (raw_key(dataset),)) for dataset, span in sorted(days.items())]
+    execute(home, home.profile(), steps, console)
+
+
+def plan(profile: str, days: Days, folder: Path | None, live: LiveAsk | None) -> list[Step]:
+    """The jobs of a profile, in order, with their days, assets and configuration."""
+    first, *following = SEQUENCES[profile]
+    # Days belong to ingestion, the first job; what follows is made whole.
+    rest = [Step(name) for name in following]
+    if profile == "live":
+        return [*_live_steps(first, days, live or LiveAsk()), *rest]
+    settings = {"landing__files": {"config": {"folder": str(folder)}}} if folder is not None else {}
+    return [Step(first, _days(folder, days), ops=settings), *rest]
+
+
+def _live_steps(job: str, days: Days, live: LiveAsk) -> list[Step]:
+    """Contracts and what only the present tells first, then the days."""
+    from dagster_project.defs.ingest.keys import landing_key, raw_key  # noqa: PLC0415
+    from dagster_project.sources.registry import FEEDS  # noqa: PLC0415
+
+    chosen = [
+        feed
+        for feed in FEEDS.values()
+        if feed.origins
+        and (not live.feeds or feed.name in live.feeds)
+        and (not live.entities or feed.entity in live.entities)
+        # Without its key a feed cannot be asked; named by its entity, it says so itself.
+        and (live.entities or all(os.environ.get(name) for name in feed.needs))
+    ]
+    if not chosen:
+        raise UsageError("No feed fits: `delever sources list` shows connectors and their entities.")
+    today = datetime.now(UTC).date()
+    end = days[1] or today - timedelta(days=1)
+    start = days[0] or end
+    if end > today:
+        raise UsageError(f"--to {end} lies in the future; today is {today} (UTC).")
+    wanted = str(live.fetch.get("origin"))
+    present = [
+        feed for feed in chosen if feed.mode_by(wanted if wanted in feed.origins else feed.default_origin) == "snapshot"
+    ]
+    names = {feed.name for feed in chosen if feed.has_contracts}
+    contracts = [FEEDS[name, "instruments"] for name in sorted(names) if (name, "instruments") in FEEDS]
+    present += [feed for feed in contracts if feed not in present]
+    history = [feed for feed in chosen if feed not in present]
+
+    def step(feeds: list[Feed], span: tuple[date, date]) -> Step:
+        keys = [key for feed in feeds for key in (landing_key(feed), raw_key(feed.dataset_name))]
+        ops = {f"landing__{feed.name}__{feed.entity}": {"config": _fetch_of(feed, live)} for feed in feeds}
+        return Step(job, span, tuple(keys), ops)
+
+    now = datetime.now(UTC)
+    spans = sorted({feed.present(now) for feed in present}, reverse=True)
+    steps = [step([feed for feed in present if feed.present(now) == span], span) for span in spans]
+    return [*steps, step(history, (start, end))] if history else steps
+
+
+def _fetch_of(feed: Feed, live: LiveAsk) -> dict[str, Any]:
+    """A run's configuration of one feed: a named origin goes to the feeds that have it."""
+    config = dict(live.fetch)
+    if config.get("origin") and config["origin"] not in feed.origins:
+        if live.entities and feed.entity in live.entities:
+            raise UsageError(
+                f"{feed.name} {feed.entity} has no origin '{config['origin']}': {', '.join(feed.origins)}."
+            )
+        del config["origin"]
+    return config
+
+
+def execute(home: Home, profile: str, steps: Sequence[Step], console: Console) -> None:
+    """Run jobs in this process, one after the other, with progress on the screen.
+
+    Raises:
+        UsageError: The home holds another profile, or another command line is at work in it.
+        PipelineError: A step or a blocking check failed.
+    """
     # First, since it says in words what is wrong with a home that cannot be written.
     home.prepare()
     home.claim(profile)
     os.environ["DELEVER_HOME"] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(home.dagster_home)
-    settings = {"landing__files": {"config": {"folder": str(folder)}}} if folder is not None else {}
     with _own_screen(home, console) as screen:
         with screen.status("loading the pipeline (the first time, dbt's models are compiled)"):
             from dagster_project.definitions import defs  # noqa: PLC0415 - loads every asset; help texts do without
             from dagster_project.defs.ingest.partitions import range_tags  # noqa: PLC0415
-            from dagster_project.defs.jobs import SEQUENCES  # noqa: PLC0415
 
-            names = SEQUENCES[profile][:1] if ingest_only else SEQUENCES[profile]
-            jobs = [defs().resolve_job_def(name) for name in names]
-        with (
-            _only_run(home),
-            dg.DagsterInstance.get() as instance,
-            _shown(screen, sum(len(job.graph.node_dict) for job in jobs)),
-        ):
+            jobs = [(step, defs().resolve_job_def(step.job)) for step in steps]
+        total = sum(len(_chosen(job, step).graph.node_dict) for step, job in jobs)
+        with _only_run(home), dg.DagsterInstance.get() as instance, _shown(screen, total):
             _bury_dead_runs(instance)
-            for number, job in enumerate(jobs):
+            for step, job in jobs:
                 result = job.execute_in_process(
                     instance=instance,
-                    # Days belong to ingestion, the first job; what follows is made whole.
-                    tags={CLI_TAG: "true"} | (range_tags(*days) if number == 0 else {}),
-                    run_config={"loggers": {"progress": {}}, "ops": settings if number == 0 else {}},
+                    tags={CLI_TAG: "true"} | (range_tags(*step.days) if step.days else {}),
+                    asset_selection=list(step.keys) if step.keys else None,
+                    run_config={"loggers": {"progress": {}}, "ops": dict(step.ops)},
                     raise_on_error=False,
                 )
                 _refuse_faults(result)
+
+
+def _chosen(job: dg.JobDefinition, step: Step) -> dg.JobDefinition:
+    return job.get_subset(asset_selection=set(step.keys)) if step.keys else job
 
 
 @contextmanager
@@ -134,7 +251,7 @@ def _refuse_faults(result: dg.ExecuteInProcessResult) -> None:
         )
 
 
-def _days(profile: str, folder: Path | None, wanted: tuple[date | None, date | None]) -> tuple[date, date]:
+def _days(folder: Path | None, wanted: Days) -> tuple[date, date]:
     from dagster_project.defs.ingest.partitions import DAILY  # noqa: PLC0415
     from dagster_project.sources import files  # noqa: PLC0415
 
@@ -185,18 +302,26 @@ def _shown(console: Console, steps: int) -> Iterator[None]:
     with Progress(*columns, console=console, transient=False) as bar:
         task = bar.add_task("starting", total=steps)
 
+        name = ""
+
         def on_event(event: dg.DagsterEvent) -> None:
+            nonlocal name
             if event.event_type == dg.DagsterEventType.STEP_START:
-                bar.update(task, description=(event.step_key or "").replace("__", "/"))
+                name = (event.step_key or "").replace("__", "/")
+                bar.update(task, description=name)
             elif event.event_type in (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE):
                 bar.advance(task)
 
-        stop = progress.listen(on_event)
+        stops = [
+            progress.listen(on_event),
+            progress.watch(lambda text: bar.update(task, description=f"{name} {text}")),
+        ]
         try:
             yield
             bar.update(task, description="done")
         finally:
-            stop()
+            for stop in stops:
+                stop()
 
 
 @contextmanager

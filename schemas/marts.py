@@ -203,6 +203,51 @@ class FctReconciliation(Mart):
         return ~((data.table.status == "match") & (data.table.source_class == "synthetic"))
 
 
+class DataGap(Mart):
+    """One row per feed, venue, entity and gap."""
+
+    feed: dt.String = pa.Field(nullable=False)
+    venue: dt.String = pa.Field(nullable=False)
+    entity: dt.String = pa.Field(nullable=False)
+    gap_from_at: UTC = pa.Field(nullable=False)
+    gap_to_at: UTC = pa.Field(nullable=False)
+    cause: dt.String = pa.Field(nullable=False)
+    is_permanent: dt.Boolean = pa.Field(nullable=False)
+    note: dt.String = pa.Field(nullable=True)
+
+    @pa.dataframe_check(name="a gap has a length")
+    def has_a_length(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class
+        """The gap ends after it begins."""
+        return data.table.gap_from_at < data.table.gap_to_at
+
+
+class CollectorGap(Mart):
+    """One row per feed, venue, topic and gap."""
+
+    feed: dt.String = pa.Field(nullable=False)
+    venue: dt.String = pa.Field(nullable=False)
+    topic: dt.String = pa.Field(nullable=False)
+    gap_from_at: UTC = pa.Field(nullable=False)
+    gap_to_at: UTC = pa.Field(nullable=False)
+    cause: dt.String = pa.Field(nullable=False)
+    note: dt.String = pa.Field(nullable=True)
+
+    @pa.dataframe_check(name="a gap has a length")
+    def has_a_length(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class
+        """The gap ends after it begins."""
+        return data.table.gap_from_at < data.table.gap_to_at
+
+
+class QuarantineSummary(Mart):
+    """One row per dataset, venue, UTC day and reason."""
+
+    dataset: dt.String = pa.Field(nullable=False)
+    venue: dt.String = pa.Field(nullable=False)
+    date: dt.Date = pa.Field(nullable=False)
+    reason: dt.String = pa.Field(nullable=False)
+    records: dt.Int64 = pa.Field(nullable=False, ge=1)
+
+
 MART_MODELS: dict[str, type[Mart]] = {
     "dim_venue": DimVenue,
     "dim_contract": DimContract,
@@ -211,4 +256,7 @@ MART_MODELS: dict[str, type[Mart]] = {
     "fct_liquidation_tax": FctLiquidationTax,
     "fct_event_window": FctEventWindow,
     "fct_reconciliation": FctReconciliation,
+    "data_gap": DataGap,
+    "collector_gap": CollectorGap,
+    "quarantine_summary": QuarantineSummary,
 }

@@ -3,9 +3,9 @@
 import pandera.ibis as pa
 
 from schemas.marts import MART_MODELS
-from schemas.raw import RAW_MODELS
+from schemas.raw import DECLARED, ENTITIES, OPERATIONS
 
 MODELS: dict[str, type[pa.DataFrameModel]] = {
-    **{f"raw.{name}": model for name, model in RAW_MODELS.items()},
+    **{f"raw.{name}": model for name, model in {**ENTITIES, **DECLARED, **OPERATIONS}.items()},
     **{f"marts.{name}": model for name, model in MART_MODELS.items()},
 }

@@ -1,30 +1,43 @@
-"""Jobs, the daily schedule and the sensor on the files folder."""
+"""Jobs, the schedules of ingestion and models, and the sensor on the files folder."""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 import dagster as dg
 
+from dagster_project.defs.ingest.keys import landing_key, raw_key
 from dagster_project.defs.ingest.partitions import DAILY, range_tags
+from dagster_project.defs.ingest.polls import FRESHNESS_CHECKS, build_poll_schedule
 from dagster_project.lib.errors import DeleverError
 from dagster_project.lib.resources import HomeResource
 from dagster_project.sources import files
+from dagster_project.sources.demo.landing import SAMPLED
+from dagster_project.sources.feed import Cadence, Feed
+from dagster_project.sources.registry import FEEDS
 
 RAW = dg.AssetSelection.groups("raw")
-RAW_FILES = dg.AssetSelection.key_prefixes(["raw"]) & dg.AssetSelection.assets(
-    *(["raw", dataset.name] for dataset in files.DATASETS)
-)
-MODELS = dg.AssetSelection.groups("seeds", "staging", "intermediate", "marts")
+RAW_SAMPLE = dg.AssetSelection.assets(*(raw_key(FEEDS[one].dataset_name) for one in sorted(SAMPLED)))
+RAW_FILES = dg.AssetSelection.assets(*(raw_key(dataset.name) for dataset in files.DATASETS))
+DATA_GAP = dg.AssetSelection.assets(["raw", "data_gap"])
+MODELS = DATA_GAP | dg.AssetSelection.groups("seeds", "staging", "intermediate", "marts")
 PUBLISHED = dg.AssetSelection.groups("published")
 STRESS = dg.AssetSelection.groups("stress")
+
+
+def _of(feeds: Iterable[Feed]) -> dg.AssetSelection:
+    """Landing and raw of feeds that can be asked."""
+    asked = [feed for feed in feeds if feed.origins]
+    keys = [landing_key(feed) for feed in asked] + [raw_key(feed.dataset_name) for feed in asked]
+    return dg.AssetSelection.assets(*keys)
+
 
 INGEST = {
     "demo": dg.define_asset_job(
         "ingest_sample",
-        selection=dg.AssetSelection.assets(["landing", "sample"]) | RAW,
+        selection=dg.AssetSelection.assets(["landing", "sample"]) | RAW_SAMPLE | RAW_FILES,
         partitions_def=DAILY,
         description="The synthetic sample into landing and raw, for a range of days as one run.",
     ),
@@ -34,9 +47,22 @@ INGEST = {
         partitions_def=DAILY,
         description="A folder of declared files into landing and raw, for a range of days as one run.",
     ),
+    "live": dg.define_asset_job(
+        "ingest_live",
+        selection=_of(FEEDS.values()),
+        partitions_def=DAILY,
+        description="Venues into landing and raw, for a range of days as one run. Choose the feeds in the launchpad.",
+    ),
 }
 """Ingestion by profile. Apart from the models: in a run over a range of days, Dagster plans every check of every unpartitioned
 asset once a day, and 340 checks for a year took a minute before the first step."""
+
+reread_job = dg.define_asset_job(
+    "reread",
+    selection=RAW,
+    partitions_def=DAILY,
+    description="Raw made anew from what has landed, for a range of days as one run; asks nobody.",
+)
 
 replay_job = dg.define_asset_job(
     "replay",
@@ -49,9 +75,6 @@ models_job = dg.define_asset_job(
     selection=MODELS | PUBLISHED,
     description="Marts from what raw holds, their checks and gate, and the published snapshot.",
 )
-
-SEQUENCES = {"demo": ("ingest_sample", "replay", "models"), "files": ("ingest_files", "models")}
-"""The jobs that make up a profile's whole path, in order."""
 
 daily_job = dg.define_asset_job(
     "daily",
@@ -72,6 +95,35 @@ daily_schedule = dg.ScheduleDefinition(
         partition_key=f"{context.scheduled_execution_time - timedelta(days=1):%Y-%m-%d}",
     ),
     description="Every day the last complete day is made from landing to the published snapshot.",
+)
+
+POLLS = {
+    cadence: dg.define_asset_job(
+        f"poll_{cadence.name.lower()}",
+        selection=_of(feed for feed in FEEDS.values() if feed.cadence is cadence),
+        partitions_def=DAILY,
+        description=f"Feeds that are asked every {cadence.name.lower().replace('_', ' ')}, into landing and raw.",
+    )
+    for cadence in Cadence
+    if any(feed.cadence is cadence and feed.origins for feed in FEEDS.values())
+}
+"""Ingestion by how soon the venues forget."""
+
+POLL_SCHEDULES = [build_poll_schedule(cadence, job.name) for cadence, job in POLLS.items()]
+
+freshness_job = dg.define_asset_job(
+    "freshness",
+    selection=dg.AssetSelection.checks(*(key for one in FRESHNESS_CHECKS for key in one.check_keys)),
+    description="Is the last complete day of every daily feed there?",
+)
+
+freshness_schedule = dg.ScheduleDefinition(
+    name="freshness",
+    job=freshness_job,
+    cron_schedule="15 7 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="After the daily round: warns of days that did not arrive.",
 )
 
 
@@ -147,7 +199,7 @@ def models_after_ingestion(context: dg.RunStatusSensorContext) -> dg.RunRequest 
 def jobs() -> dg.Definitions:
     """Everything above, by name: a dict of jobs is not found by the loader."""
     return dg.Definitions(
-        jobs=[*INGEST.values(), replay_job, models_job, daily_job],
-        schedules=[daily_schedule],
+        jobs=[*INGEST.values(), *POLLS.values(), freshness_job, reread_job, replay_job, models_job, daily_job],
+        schedules=[daily_schedule, *POLL_SCHEDULES, freshness_schedule],
         sensors=[files_inbox, models_after_ingestion],
     )

@@ -5,8 +5,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+import yaml
 from dagster_dbt import DbtProject
 
 from dagster_project.lib.home import PROJECT_ROOT, Home
@@ -40,6 +42,20 @@ def ensure_manifest() -> Path:
         if not manifest.exists() or manifest.stat().st_mtime < max(_modified_times()):
             DBT_PROJECT.preparer.prepare(DBT_PROJECT)
     return manifest
+
+
+@cache
+def natural_keys() -> dict[str, list[str]]:
+    """What makes two raw rows the same row, as the staging models of the venues name it.
+
+    Returns:
+        Raw columns or expressions, by model.
+    """
+    found = {}
+    for path in sorted((DBT_DIR / "models" / "staging" / "venues").glob("*.yml")):
+        for model in yaml.safe_load(path.read_text())["models"]:
+            found[model["name"]] = list(model["config"]["meta"]["natural_key"])
+    return found
 
 
 def _modified_times() -> Iterator[float]:

@@ -91,6 +91,17 @@ class Home:
                 "Set DELEVER_HOME to a folder that you may write."
             ) from error
 
+    def profile(self) -> str:
+        """The profile that this home is bound to.
+
+        Raises:
+            UsageError: Nothing has been run in it.
+        """
+        marker = self.root / "profile.json"
+        if not marker.exists():
+            raise UsageError(f"Nothing has been run in {self.root} yet.")
+        return str(json.loads(marker.read_text()).get("profile"))
+
     def claim(self, profile: str) -> None:
         """Bind this home to one profile, so that synthetic and real rows never share a warehouse.
 

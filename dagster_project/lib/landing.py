@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
 from dagster_project.lib.errors import DataError
@@ -42,6 +43,10 @@ class LandedFile(BaseModel):
     upstream_sha256: str | None = Field(default=None, description="as the origin states it, verified")
     superseded_by: str | None = None
     spec: dict[str, Any] | None = Field(default=None, description="how a declared file is to be read")
+    reader: str = Field(default="", description="which of the feed's readers understands it")
+    context: dict[str, str] = Field(default_factory=dict, description="what the file does not say of itself")
+    task: str | None = Field(default=None, description="the question that it answers")
+    is_final: bool = Field(default=True, description="fetched when it could no longer change")
 
 
 class Arrival(BaseModel):
@@ -59,6 +64,22 @@ class Arrival(BaseModel):
     period_end: date
     upstream_sha256: str | None = None
     spec: dict[str, Any] | None = None
+    reader: str = ""
+    context: dict[str, str] = Field(default_factory=dict)
+    task: str | None = None
+    is_final: bool = True
+
+
+class LandReport(NamedTuple):
+    """What landing some files came to.
+
+    Args:
+        changed: Files that were new or whose bytes or description changed.
+        superseded: Paths of files whose place was taken by other bytes of the same name.
+    """
+
+    changed: int
+    superseded: list[str]
 
 
 class Landing:
@@ -71,7 +92,9 @@ class Landing:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def land(self, source: str, dataset: str, batch: str, arrivals: Iterable[Arrival], *, move: bool = False) -> int:
+    def land(
+        self, source: str, dataset: str, batch: str, arrivals: Iterable[Arrival], *, move: bool = False
+    ) -> LandReport:
         """Take files into one batch.
 
         Args:
@@ -82,20 +105,36 @@ class Landing:
             move: Move the local copies instead of copying them (for files made for this purpose).
 
         Returns:
-            How many files were new or changed.
+            What was new or changed.
 
         Raises:
             DataError: A name that leaves the folder, or a checksum that does not fit.
         """
         folder = self.root / source / dataset / batch
         folder.mkdir(parents=True, exist_ok=True)
-        known = {entry.path: entry for entry in self._read(folder / MANIFEST)}
-        changed = 0
-        for arrival in arrivals:
-            changed += self._land_one(folder, known, arrival, move=move)
-        if changed:
-            self._write(folder / MANIFEST, known.values())
-        return changed
+        # The recorder and a poll may land in one batch at the same time.
+        with FileLock(folder / f"{MANIFEST}.lock"):
+            known = {entry.path: entry for entry in self._read(folder / MANIFEST)}
+            superseded_before = {path for path, entry in known.items() if entry.superseded_by}
+            changed = sum(self._land_one(folder, known, arrival, move=move) for arrival in arrivals)
+            if changed:
+                self._write(folder / MANIFEST, known.values())
+        superseded = {path for path, entry in known.items() if entry.superseded_by} - superseded_before
+        return LandReport(changed, sorted(superseded))
+
+    def final_tasks(self, source: str, dataset: str, batch: str) -> set[str]:
+        """Questions of a batch that were answered when the answer could no longer change."""
+        entries = self._read(self.root / source / dataset / batch / MANIFEST)
+        return {entry.task for entry in entries if entry.task and entry.is_final and entry.superseded_by is None}
+
+    def upstream_sha256(self, source: str, dataset: str, batch: str) -> dict[str, str]:
+        """Checksums that the origins stated for a batch's files, by task."""
+        entries = self._read(self.root / source / dataset / batch / MANIFEST)
+        return {
+            entry.task: entry.upstream_sha256
+            for entry in entries
+            if entry.task and entry.upstream_sha256 and entry.superseded_by is None
+        }
 
     def files(self, source: str, dataset: str, start: date | None = None, end: date | None = None) -> list[LandedFile]:
         """Files of a dataset that are not superseded and may hold rows of the days ``start`` to ``end`` (inclusive)."""

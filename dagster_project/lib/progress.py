@@ -8,6 +8,7 @@ import dagster as dg
 Listener = Callable[[dg.DagsterEvent], None]
 
 _LISTENERS: list[Listener] = []
+_WATCHERS: list[Callable[[str], None]] = []
 
 
 class _Relay(logging.Handler):
@@ -28,6 +29,22 @@ def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
     made.setLevel(logging.DEBUG)
     made.addHandler(_Relay())
     return made
+
+
+def note(text: str) -> None:
+    """Say how far the step at work has come."""
+    for watcher in _WATCHERS:
+        watcher(text)
+
+
+def watch(watcher: Callable[[str], None]) -> Callable[[], None]:
+    """Register for notes.
+
+    Returns:
+        A function that takes the registration away again.
+    """
+    _WATCHERS.append(watcher)
+    return lambda: _WATCHERS.remove(watcher)
 
 
 def listen(listener: Listener) -> Callable[[], None]:

@@ -10,15 +10,26 @@ from typing import NamedTuple
 
 import duckdb
 import ibis
+import pandera.ibis as pa
 
 from dagster_project.lib.duck import identifier, literal
 from dagster_project.lib.landing import remove_tree
-from schemas.raw import RAW_MODELS, Raw
+from schemas.raw import DECLARED, ENTITIES, OPERATIONS, model_of
 
-SCHEMA_PARTITION = "venue=_schema/date=1970-01-01"
-"""Holds a file without rows, so that a dataset without data can be read and has its types."""
+NO_FEED = "none"
+"""The dataset ``none__<entity>`` holds a file without rows, so that an entity without data can be read and has its types."""
+
+_SCHEMA = "_schema"
+"""Value of the first key of files without rows."""
 
 KEYS = ("venue", "date")
+OPERATION_KEYS = {
+    "quarantine": ("dataset", "date"),
+    "intake": ("dataset", "date"),
+    "data_gap": ("venue", "date"),
+    "collector_gap": ("venue", "date"),
+}
+"""Hive keys of the tables that speak of the data and not of the market."""
 
 
 class PartitionCount(NamedTuple):
@@ -42,12 +53,15 @@ class RawStore:
         self.scratch = scratch
 
     def prepare(self) -> None:
-        """Write the zero-row file of every dataset of ``schemas.raw`` that has none, or whose columns have changed."""
+        """Write the zero-row file of every shape of ``schemas.raw`` that has none, or whose columns have changed."""
         connection = ibis.duckdb.connect()
         connection.raw_sql("SET TimeZone = 'UTC'")
-        for dataset, model in RAW_MODELS.items():
-            target = self.root / dataset / SCHEMA_PARTITION / "part.parquet"
-            schema = ibis.schema({name: kind for name, kind in columns_of(model).items() if name not in KEYS})
+        shapes = {f"{NO_FEED}__{entity}": (model, KEYS) for entity, model in ENTITIES.items()}
+        shapes |= {dataset: (model, KEYS) for dataset, model in DECLARED.items()}
+        shapes |= {name: (model, OPERATION_KEYS[name]) for name, model in OPERATIONS.items()}
+        for dataset, (model, keys) in shapes.items():
+            target = self.root / dataset / f"{keys[0]}={_SCHEMA}" / "date=1970-01-01" / "part.parquet"
+            schema = ibis.schema({name: kind for name, kind in columns_of(model).items() if name not in keys})
             connection.raw_sql("DROP TABLE IF EXISTS shape")
             connection.create_table("shape", schema=schema)
             wanted = connection.raw_sql("DESCRIBE shape").fetchall()
@@ -63,7 +77,10 @@ class RawStore:
 
     def relation(self, dataset: str, start: date | None = None, end: date | None = None) -> str:
         """SQL that reads a dataset, or the days ``start`` to ``end`` (inclusive) of it."""
-        glob = literal(self.root / dataset / "*" / "*" / "*.parquet")
+        folder = self.root / dataset
+        if not any(folder.glob("*/*/*.parquet")):
+            folder = self.root / f"{NO_FEED}__{dataset.partition('__')[2]}"
+        glob = literal(folder / "*" / "*" / "*.parquet")
         types = "hive_types={'venue': VARCHAR, 'date': DATE}"
         where = ""
         if start is not None and end is not None:
@@ -77,7 +94,7 @@ class RawStore:
 
         Args:
             connection: Where ``relation`` is.
-            dataset: A key of ``schemas.raw.RAW_MODELS``.
+            dataset: ``<feed>__<entity>``, or a key of ``schemas.raw.DECLARED``.
             relation: Name of a table with the model's columns, in any order.
             start: First day, inclusive.
             end: Last day, inclusive.
@@ -85,43 +102,75 @@ class RawStore:
         Returns:
             Rows of each file written.
         """
-        columns = ", ".join(identifier(name) for name in columns_of(RAW_MODELS[dataset]))
         counts = [
             PartitionCount(*row)
             for row in connection.execute(
                 f"SELECT venue, date, count(*) FROM {relation} GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         ]
-        staged = self.scratch / f"{dataset}-{uuid.uuid4().hex}"
+        self._write(connection, dataset, list(columns_of(model_of(dataset))), KEYS, relation, (start, end))
+        return counts
+
+    def replace_operations(
+        self, connection: duckdb.DuckDBPyConnection, name: str, dataset: str, relation: str, days: tuple[date, date]
+    ) -> None:
+        """Make the rows of ``relation`` the only ones that speak of some days of a dataset.
+
+        Args:
+            connection: Where ``relation`` is.
+            name: ``quarantine`` or ``intake``.
+            dataset: Of whose days they speak.
+            relation: Name of a table with the model's columns, in any order.
+            days: First and last day, inclusive.
+        """
+        columns, keys = list(columns_of(OPERATIONS[name])), OPERATION_KEYS[name]
+        self._write(connection, name, columns, keys, relation, days, only=f"{keys[0]}={dataset}")
+
+    def replace_all(self, connection: duckdb.DuckDBPyConnection, name: str, relation: str) -> None:
+        """Make the rows of ``relation`` the only ones of a table of ``schemas.raw.OPERATIONS``."""
+        columns = list(columns_of(OPERATIONS[name]))
+        self._write(connection, name, columns, OPERATION_KEYS[name], relation, (date.min, date.max))
+
+    def _write(  # noqa: PLR0913 - one COPY has these parts
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        columns: list[str],
+        keys: tuple[str, str],
+        relation: str,
+        days: tuple[date, date],
+        *,
+        only: str | None = None,
+    ) -> None:
+        staged = self.scratch / f"{name}-{uuid.uuid4().hex}"
         staged.mkdir(parents=True)
         try:
-            if counts:
+            if connection.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone():
                 # The order by makes files identical from run to run; DuckDB writes one file a partition only when
                 # one thread writes.
                 connection.execute("SET threads = 1")
                 connection.execute(
-                    f"COPY (SELECT {columns} FROM {relation} ORDER BY ALL) TO {literal(staged)} "
-                    "(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (venue, date), FILENAME_PATTERN 'part')"
+                    f"COPY (SELECT {', '.join(map(identifier, columns))} FROM {relation} ORDER BY ALL) TO {literal(staged)} "
+                    f"(FORMAT parquet, COMPRESSION zstd, PARTITION_BY ({', '.join(keys)}), FILENAME_PATTERN 'part')"
                 )
                 connection.execute("RESET threads")
-            self._swap(dataset, staged, start, end)
+            self._swap(name, staged, days, only or f"{keys[0]}=*")
         finally:
             remove_tree(staged)
-        return counts
 
-    def _swap(self, dataset: str, staged: Path, start: date, end: date) -> None:
+    def _swap(self, name: str, staged: Path, days: tuple[date, date], partitions: str) -> None:
         written = {file.parent.relative_to(staged): file for file in staged.glob("*/*/*.parquet")}
-        for folder in (self.root / dataset).glob("venue=*/date=*"):
-            relative = folder.relative_to(self.root / dataset)
+        for folder in (self.root / name).glob(f"{partitions}/date=*"):
+            relative = folder.relative_to(self.root / name)
             day = date.fromisoformat(folder.name.removeprefix("date="))
-            if start <= day <= end and relative not in written and relative.as_posix() != SCHEMA_PARTITION:
+            if days[0] <= day <= days[1] and relative not in written and not relative.parts[0].endswith(f"={_SCHEMA}"):
                 remove_tree(folder)
         for relative, file in written.items():
-            target = self.root / dataset / relative / "part.parquet"
+            target = self.root / name / relative / "part.parquet"
             target.parent.mkdir(parents=True, exist_ok=True)
             file.replace(target)
 
 
-def columns_of(model: type[Raw]) -> dict[str, ibis.expr.datatypes.DataType]:
-    """Column names and types of a raw model, in its order."""
+def columns_of(model: type[pa.DataFrameModel]) -> dict[str, ibis.expr.datatypes.DataType]:
+    """Column names and types of a model, in its order."""
     return {name: column.dtype.type for name, column in model.to_schema().columns.items()}

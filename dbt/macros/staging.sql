@@ -1,23 +1,7 @@
-{#- Seconds of the venues' interval names: Binance 1m..1w, Bybit klines 1..720, D, W, Bybit open interest 5min..1d. -#}
-{% macro interval_seconds(interval) -%}
-    case {{ interval }}
-        {%- set names = {
-            '1m': 60, '3m': 180, '5m': 300, '15m': 900, '30m': 1800,
-            '1h': 3600, '2h': 7200, '4h': 14400, '6h': 21600, '8h': 28800, '12h': 43200,
-            '1d': 86400, '3d': 259200, '1w': 604800,
-            '1': 60, '3': 180, '5': 300, '15': 900, '30': 1800,
-            '60': 3600, '120': 7200, '240': 14400, '360': 21600, '720': 43200, 'D': 86400, 'W': 604800,
-            '5min': 300, '15min': 900, '30min': 1800,
-        } -%}
-        {%- for name, seconds in names.items() %}
-        when '{{ name }}' then {{ seconds }}
-        {%- endfor %}
-    end
-{%- endmacro %}
-
 {#-
   One row per natural key: overlapping pages and republished files repeat rows, and the latest received wins. The
   tie-breakers make the choice the same in every run. Ends a query: `select ... from ... keep_latest(...)`.
+  The key begins with the columns that differ most (contract, then time): a tenth to a third of the query's time.
 -#}
 {% macro keep_latest(key, tie_breakers=[]) -%}
     qualify row_number() over (
@@ -35,12 +19,62 @@
         and {{ at }} < instrument.valid_to_at
 {%- endmacro %}
 
-{#- What the venue's feed is known to deliver at that time: dated, because feeds change. -#}
-{% macro join_feed(rows, at, dataset, attribute, alias) -%}
-    left join {{ ref('stg_reference__venue_feeds') }} as {{ alias }}
-        on {{ rows }}.venue = {{ alias }}.venue
-        and {{ alias }}.dataset = '{{ dataset }}'
-        and {{ alias }}.attribute = '{{ attribute }}'
+{#-
+  What a feed is known to deliver at that time, as `<alias>.value`: dated, because feeds change. `speaker` is the column
+  that names whose feed it is: the venue, or for what depends on who hands it on (sides), the feed. An attribute that
+  differs between the products of a venue is told apart `by_product`.
+-#}
+{% macro join_feed(rows, at, dataset, attribute, alias, speaker='venue', by_product=false) -%}
+    left join (
+        select
+            venue,
+            product,
+            value,
+            cast(valid_from as timestamptz) as valid_from_at,
+            cast(
+                coalesce(
+                    lead(valid_from) over (partition by venue, product order by valid_from), date '2999-12-31'
+                ) as timestamptz
+            ) as valid_to_at
+        from {{ ref('venue_feed_changes') }}
+        where dataset = '{{ dataset }}' and attribute = '{{ attribute }}'
+    ) as {{ alias }}
+        on {{ rows }}.{{ speaker }} = {{ alias }}.venue
+        {%- if by_product %}
+        and {{ rows }}.product = {{ alias }}.product
+        {%- endif %}
         and {{ at }} >= {{ alias }}.valid_from_at
         and {{ at }} < {{ alias }}.valid_to_at
+{%- endmacro %}
+
+{#-
+  Whether a row is the last of a Binance daily archive of USD-M that still ended at 00:00 of the next day, while the
+  next day's archive begins with the same label for a later observation (binance-public-data issue 491). Both are kept.
+-#}
+{% macro is_last_of_old_archive() -%}
+    (
+        feed = 'binance' and product = 'um' and observed_at = timestamptz '2026-06-25 00:00:00+00'
+        and landing_path like '%metrics-2026-06-24%'
+    )
+{%- endmacro %}
+
+{#- Label that a row of a period carries is the one of its file: the last row of an old archive still has the old one. -#}
+{% macro labelled_at(rows) -%}
+    case when {{ rows }}.is_last_of_old_archive then {{ add_seconds(rows ~ '.observed_at', -1) }} else {{ rows }}.observed_at end
+{%- endmacro %}
+
+{#- Observations are dated by the end of their period, whichever end the label marks. -#}
+{% macro observed_moment(rows, label) -%}
+    case
+        when {{ label }} = 'start' then {{ add_seconds(rows ~ '.observed_at', rows ~ '.period_seconds') }}
+        else {{ rows }}.observed_at
+    end
+{%- endmacro %}
+
+{#- Rows of an aggregator that name an asset and not a contract: `asset.base_asset` where any venue has such an asset. -#}
+{% macro join_asset(rows) -%}
+    left join (
+        select distinct base_asset from {{ ref('stg_reference__instruments') }}
+    ) as asset
+        on case when {{ rows }}.product = 'aggregate' then {{ rows }}.venue_symbol end = asset.base_asset
 {%- endmacro %}

@@ -14,7 +14,7 @@ clusters as (
         adl.venue,
         sum(adl.adl_usd) as adl_usd,
         sum(adl.adl_haircut_usd) as adl_haircut_usd
-    from {{ ref('stg_files__adl') }} as adl
+    from {{ ref('int_adl__unioned') }} as adl
     inner join {{ ref('dim_event') }} as events
         on adl.event_at >= events.window_start_at
         and adl.event_at < events.window_end_at

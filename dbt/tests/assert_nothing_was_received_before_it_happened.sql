@@ -2,14 +2,11 @@
 -- A stamp later than its receipt is a wrong time unit or zone, or a bar that was still open. Five seconds of clock
 -- difference are allowed.
 {%- set observed = [
-    ('stg_binance__klines', add_seconds('bar_start_at', 'interval_seconds')),
-    ('stg_bybit__klines', add_seconds('bar_start_at', 'interval_seconds')),
+    ('stg_venues__klines', add_seconds('bar_start_at', 'interval_seconds')),
     ('stg_files__klines', add_seconds('bar_start_at', 'interval_seconds')),
-    ('stg_binance__liquidations', 'event_at'),
-    ('stg_bybit__liquidations', 'event_at'),
+    ('stg_venues__liquidations', 'event_at'),
     ('stg_files__liquidations', 'event_at'),
-    ('stg_binance__open_interest', 'event_at'),
-    ('stg_bybit__open_interest', 'event_at'),
+    ('stg_venues__open_interest', 'event_at'),
     ('stg_files__open_interest', 'event_at'),
 ] %}
 {% for model, moment in observed %}

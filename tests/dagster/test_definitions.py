@@ -17,9 +17,11 @@ import yaml
 from delever_definitions import WRITER_POOL, load, repository
 
 from dagster_project.lib.home import PROJECT_ROOT
+from dagster_project.sources.registry import FEEDS
 from schemas.marts import MART_MODELS
-from schemas.raw import RAW_MODELS
+from schemas.raw import DECLARED, OPERATIONS
 
+RAW = {("raw", feed.name, feed.entity) for feed in FEEDS.values()} | {("raw", name) for name in DECLARED}
 PICTURE = Path(__file__).with_name("asset_graph.json")
 OWN_MODULES = ("dagster_project", "schemas")
 
@@ -106,7 +108,7 @@ def test_graph_is_the_committed_one(code: dg.RepositoryDefinition) -> None:
 
 
 def test_every_raw_dataset_and_every_mart_has_a_blocking_structure_check(code: dg.RepositoryDefinition) -> None:
-    wanted = {("raw", name) for name in RAW_MODELS} | {("marts", name) for name in MART_MODELS}
+    wanted = RAW | {("marts", name) for name in MART_MODELS}
     blocking = {
         tuple(key.asset_key.path)
         for key in code.asset_graph.asset_check_keys
@@ -115,9 +117,23 @@ def test_every_raw_dataset_and_every_mart_has_a_blocking_structure_check(code: d
     assert blocking == wanted
 
 
-def test_raw_assets_and_models_are_the_same_list(code: dg.RepositoryDefinition) -> None:
+def test_raw_assets_are_the_feeds_the_declared_datasets_and_the_operations(code: dg.RepositoryDefinition) -> None:
     keys = code.asset_graph.get_all_asset_keys()
-    assert {key.path[1] for key in keys if key.path[0] == "raw"} == RAW_MODELS.keys()
+    assert {tuple(key.path) for key in keys if key.path[0] == "raw"} == RAW | {("raw", name) for name in OPERATIONS}
+
+
+def test_every_feed_that_can_be_asked_has_a_landing_asset(code: dg.RepositoryDefinition) -> None:
+    keys = {tuple(key.path) for key in code.asset_graph.get_all_asset_keys() if key.path[0] == "landing"}
+    asked = {("landing", feed.name, feed.entity) for feed in FEEDS.values() if feed.origins}
+    assert keys == asked | {("landing", "sample"), ("landing", "files"), ("landing", "book")}
+
+
+def test_staging_depends_on_every_feed_of_its_entity(code: dg.RepositoryDefinition) -> None:
+    for entity in {feed.entity for feed in FEEDS.values()}:
+        node = code.asset_graph.get(dg.AssetKey(["staging", f"stg_venues__{entity}"]))
+        read = {tuple(key.path) for key in node.parent_keys if key.path[0] == "raw"}
+        own = {("raw", feed.name, feed.entity) for feed in FEEDS.values() if feed.entity == entity}
+        assert own <= read, entity
 
 
 def test_every_mart_of_dbt_is_an_asset_and_the_other_way(code: dg.RepositoryDefinition) -> None:
@@ -137,9 +153,9 @@ def test_every_seed_and_model_of_dbt_is_an_asset_of_its_layer(code: dg.Repositor
     assert {tuple(key.path) for key in code.asset_graph.get_all_asset_keys() if key.path[0] in layers} == wanted
 
 
-@pytest.mark.parametrize("dataset", sorted(RAW_MODELS))
-def test_raw_asset_is_daily_and_a_range_is_one_run(code: dg.RepositoryDefinition, dataset: str) -> None:
-    node = code.asset_graph.get(dg.AssetKey(["raw", dataset]))
+@pytest.mark.parametrize("path", sorted(RAW), ids="/".join)
+def test_raw_asset_is_daily_and_a_range_is_one_run(code: dg.RepositoryDefinition, path: tuple[str, ...]) -> None:
+    node = code.asset_graph.get(dg.AssetKey(path))
     partitions = node.partitions_def
     assert isinstance(partitions, dg.DailyPartitionsDefinition)
     assert partitions.get_first_partition_key() == "2025-01-01"
@@ -156,7 +172,13 @@ def test_raw_asset_is_daily_and_a_range_is_one_run(code: dg.RepositoryDefinition
 def test_every_asset_that_runs_has_an_owner_a_kind_and_a_text(code: dg.RepositoryDefinition) -> None:
     for key in sorted(code.asset_graph.get_all_asset_keys()):
         node = code.asset_graph.get(key)
-        assert node.is_executable, key
+        # What others write is observed: the recorders, and the tables that raw assets write beside their own.
+        outside = key.path[0] == "recorder" or key.path in (
+            ["raw", "quarantine"],
+            ["raw", "intake"],
+            ["raw", "collector_gap"],
+        )
+        assert node.is_executable != outside, key
         assert node.owners, key
         assert node.kinds, key
         assert node.description, key

@@ -341,7 +341,7 @@ def test_asset_refuses_rows_that_are_newer_than_their_checks(stocked: Home, inst
 
 
 RUN = "3a0b1c52-8d65-4f0a-9f0e-1d4f1f7c0a11"
-KEY = dg.AssetKey(["raw", "binance_klines"])
+KEY = dg.AssetKey(["raw", "binance", "klines"])
 CHECK = dg.AssetCheckKey(KEY, "structure")
 
 

@@ -1,5 +1,7 @@
 """The structure is written down twice, for dbt's contracts and for the checks: neither may change without the other."""
 
+import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import yaml
 
 from dagster_project.lib.home import PROJECT_ROOT
 from schemas.marts import MART_MODELS
-from schemas.raw import RAW_MODELS
+from schemas.raw import DECLARED, ENTITIES, OPERATIONS
 
 MODELS = PROJECT_ROOT / "dbt" / "models"
 
@@ -110,24 +112,49 @@ SOURCES = {
     for source in yaml.safe_load((MODELS / "sources.yml").read_text())["sources"]
     for table in source["tables"]
 }
+RAW = {**ENTITIES, **DECLARED, **OPERATIONS}
+GLOBS = {
+    **dict.fromkeys(ENTITIES, "*__${name}/*/*/*.parquet"),
+    **dict.fromkeys([*DECLARED, *OPERATIONS], "${name}/*/*/*.parquet"),
+}
+"""Where a source's files are: an entity of all feeds at once, everything else under its own name."""
 
 
 def test_raw_datasets_are_dbt_sources() -> None:
-    assert SOURCES.keys() == {("raw", name) for name in RAW_MODELS}
+    assert len(RAW) == len(ENTITIES) + len(DECLARED) + len(OPERATIONS)
+    assert SOURCES.keys() == {("raw", name) for name in RAW}
 
 
-@pytest.mark.parametrize("dataset", sorted(RAW_MODELS))
+@pytest.mark.parametrize("dataset", sorted(RAW))
 def test_source_is_the_raw_asset_and_reads_its_partitions(dataset: str) -> None:
     table = SOURCES["raw", dataset]
     meta = table["config"]["meta"]
     assert meta["dagster"]["asset_key"] == ["raw", dataset]
     assert meta["formatter"] == "template"
-    assert "${name}/*/*/*.parquet" in meta["external_location"]
-    model = RAW_MODELS[dataset].to_schema().columns
-    keys = {"venue": "VARCHAR", "date": "DATE"}
+    assert f"/{GLOBS[dataset]}'" in meta["external_location"]
+    model = RAW[dataset].to_schema().columns
+    keys = {"dataset" if dataset in ("quarantine", "intake") else "venue": "VARCHAR", "date": "DATE"}
     assert {name: TYPES[kind.lower()] for name, kind in keys.items()} == {
         name: str(model[name].dtype.type).removeprefix("!") for name in keys
     }
-    for name, kind in keys.items():
-        assert f"'{name}': {kind}" in meta["external_location"]
-    assert " ".join(table["description"].split()) == " ".join((RAW_MODELS[dataset].__doc__ or "").split())
+    hive_types = ", ".join(f"'{name}': {kind}" for name, kind in keys.items())
+    assert f"hive_types={{{hive_types}}}" in meta["external_location"]
+    assert " ".join(table["description"].split()) == " ".join((RAW[dataset].__doc__ or "").split())
+
+
+@pytest.mark.parametrize("entity", sorted(ENTITIES))
+def test_every_entity_has_one_staging_model_and_its_key_is_of_raw_columns(entity: str) -> None:
+    staging = described(MODELS / "staging")
+    key = staging[f"stg_venues__{entity}"]["config"]["meta"]["natural_key"]
+    words = set(re.findall(r"[a-z_]+", re.sub(r"'[^']*'", "", " ".join(key))))
+    sql = {"case", "when", "is", "not", "null", "or", "and", "then", "else", "end", "like", "row_number", "over"}
+    sql |= {"partition", "by", "date_trunc", "timestamptz"}
+    assert words - sql <= set(ENTITIES[entity].to_schema().columns), entity
+
+
+def test_units_are_of_known_entities_and_fields() -> None:
+    with (PROJECT_ROOT / "dbt" / "seeds" / "feed_units.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    for row in rows:
+        assert row["field"] in ENTITIES[row["entity"]].to_schema().columns, row

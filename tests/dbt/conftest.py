@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,12 +15,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from schemas.raw import RAW_MODELS
+from schemas.raw import DECLARED, ENTITIES, OPERATIONS, model_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = REPOSITORY / "dbt"
 DBT = Path(sys.executable).parent / "dbt"
-PARTITION_KEYS = ("venue", "date")
+PARTITION_KEYS = {"quarantine": ("dataset", "date"), "intake": ("dataset", "date")}
+"""Hive keys of the datasets that are not laid out by venue and day."""
 ORIGIN = {
     "source": "'fixture'",
     "source_class": "'measured'",
@@ -32,9 +33,21 @@ ORIGIN = {
 
 def raw_columns(dataset: str) -> dict[str, str]:
     """DuckDB types of a raw dataset's columns, in the order of its pandera model."""
-    schema = RAW_MODELS[dataset].to_schema()
-    types = {"String": "varchar", "Date": "date", "Float64": "double", "Int64": "bigint", "Timestamp": "timestamptz"}
+    schema = (OPERATIONS[dataset] if dataset in OPERATIONS else model_of(dataset)).to_schema()
+    types = {
+        "String": "varchar",
+        "Date": "date",
+        "Float64": "double",
+        "Int64": "bigint",
+        "Boolean": "boolean",
+        "Timestamp": "timestamptz",
+    }
     return {name: types[type(column.dtype.type).__name__] for name, column in schema.columns.items()}
+
+
+def partition_keys(dataset: str) -> tuple[str, str]:
+    """Hive keys of a raw dataset."""
+    return PARTITION_KEYS.get(dataset, ("venue", "date"))
 
 
 @dataclass
@@ -45,26 +58,33 @@ class RawWorld:
 
     def __post_init__(self) -> None:
         """Write the schema files."""
-        for dataset in RAW_MODELS:
-            columns = [(n, t) for n, t in raw_columns(dataset).items() if n not in PARTITION_KEYS]
+        for dataset in (*(f"none__{entity}" for entity in ENTITIES), *DECLARED, *OPERATIONS):
+            columns = [(n, t) for n, t in raw_columns(dataset).items() if n not in partition_keys(dataset)]
             fields = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in columns)
             self._copy(f"select {fields} where false", dataset, "_schema", date(1970, 1, 1))
 
-    def add(self, dataset: str, rows: list[Mapping[str, Any]], **defaults: Any) -> None:
-        """Write rows given as DuckDB expressions (text) or plain numbers; ``venue`` and ``date`` name the partition."""
+    def add(self, dataset: str, rows: Sequence[Mapping[str, Any]], **defaults: Any) -> None:
+        """Write rows given as DuckDB expressions (text) or plain numbers; the hive keys name the partition.
+
+        Rows of a feed's dataset (``<feed>__<entity>``) carry the feed, which is also the venue unless they say otherwise.
+        """
+        keys = partition_keys(dataset)
+        feed = dataset.partition("__")[0]
+        own = {"venue": feed, "feed": f"'{feed}'"} if "__" in dataset else {}
+        origin = {} if dataset in OPERATIONS else ORIGIN
         partitions: dict[tuple[str, date], list[Mapping[str, Any]]] = {}
         for row in rows:
-            merged = {**ORIGIN, **defaults, **row}
-            partitions.setdefault((merged["venue"], merged["date"]), []).append(merged)
-        columns = {n: t for n, t in raw_columns(dataset).items() if n not in PARTITION_KEYS}
-        for (venue, day), members in partitions.items():
+            merged = {**origin, **own, **defaults, **row}
+            partitions.setdefault((merged[keys[0]], merged["date"]), []).append(merged)
+        columns = {n: t for n, t in raw_columns(dataset).items() if n not in keys}
+        for (first, day), members in partitions.items():
             selects = []
             for member in members:
-                unknown = set(member) - set(columns) - set(PARTITION_KEYS)
+                unknown = set(member) - set(columns) - set(keys)
                 assert not unknown, f"{dataset} has no column {sorted(unknown)}"
                 fields = [f"cast({_sql(member.get(name))} as {kind}) as {name}" for name, kind in columns.items()]
                 selects.append("select " + ", ".join(fields))
-            self._copy(" union all ".join(selects), dataset, venue, day)
+            self._copy(" union all ".join(selects), dataset, first, day)
 
     def add_query(self, dataset: str, query: str) -> None:
         """Write the result of a DuckDB query that has every raw column, partitioned as the pipeline does."""
@@ -74,11 +94,12 @@ class RawWorld:
             connection.execute("set TimeZone = 'UTC'")
             connection.execute(
                 f"copy (select {names} from ({query})) to '{target}' "
-                "(format parquet, partition_by (venue, date), overwrite_or_ignore, filename_pattern 'rows_{uuid}')"
+                f"(format parquet, partition_by ({', '.join(partition_keys(dataset))}), overwrite_or_ignore, "
+                "filename_pattern 'rows_{uuid}')"
             )
 
-    def _copy(self, query: str, dataset: str, venue: str, day: date) -> None:
-        folder = self.root / dataset / f"venue={venue}" / f"date={day}"
+    def _copy(self, query: str, dataset: str, first: str, day: date) -> None:
+        folder = self.root / dataset / f"{partition_keys(dataset)[0]}={first}" / f"date={day}"
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"part{len(list(folder.iterdir())) or ''}.parquet"
         with duckdb.connect() as connection:
@@ -159,6 +180,20 @@ def build_warehouse(run_dbt: Callable[..., subprocess.CompletedProcess[str]]) ->
     def build(raw: Path, work: Path, *, threads: int = 2, skip: tuple[str, ...] = ("unit_test",)) -> Warehouse:
         options = [part for kind in skip for part in ("--exclude-resource-type", kind)]
         done = run_dbt(raw, work, "--warn-error", "build", "--no-use-colors", *options, threads=threads)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        results = json.loads((work / "target" / "run_results.json").read_text())["results"]
+        return Warehouse(work / "warehouse.duckdb", results, done.stdout)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def build_staging(run_dbt: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Warehouse]:
+    """Build the seeds and the staging layer alone, without any tests."""
+
+    def build(raw: Path, work: Path) -> Warehouse:
+        options = ("--exclude-resource-type", "test", "unit_test", "--select", "+path:models/staging")
+        done = run_dbt(raw, work, "--warn-error", "build", "--no-use-colors", *options)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         results = json.loads((work / "target" / "run_results.json").read_text())["results"]
         return Warehouse(work / "warehouse.duckdb", results, done.stdout)

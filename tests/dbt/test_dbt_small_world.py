@@ -12,7 +12,7 @@ def at(moment: datetime) -> str:
     return f"timestamptz '{moment.isoformat()}'"
 
 
-def bar(symbol, start, volume, quote, *, low=90.0, close=100.0, **more):
+def bar(symbol, start, volume, turnover, *, low=90.0, close=100.0, **more):
     return {
         "date": start.date(),
         "venue_symbol": f"'{symbol}'",
@@ -22,7 +22,7 @@ def bar(symbol, start, volume, quote, *, low=90.0, close=100.0, **more):
         "low": low,
         "close": close,
         "volume": volume,
-        **({"quote_volume": quote} if "turnover" not in more else {}),
+        "turnover": turnover,
         **more,
     }
 
@@ -30,45 +30,44 @@ def bar(symbol, start, volume, quote, *, low=90.0, close=100.0, **more):
 def binance_world(world):
     """Twenty quiet days of 10 bps and a day of 400 bps on Binance; the last day in hours, of which one page overlaps."""
     midnight = datetime(2025, 10, 10, tzinfo=UTC)
-    extra = {"close_time": at(midnight), "trade_count": 1, "taker_buy_volume": 0.0, "taker_buy_quote_volume": 0.0}
     days = [midnight - timedelta(days=n) for n in range(1, 21)]
-    bars = [bar("BTCUSDT", day, 10.0, 1000.0, interval="'1d'", **extra) for day in days]
+    bars = [bar("BTCUSDT", day, 10.0, 1000.0, interval_seconds=86400) for day in days]
     hours = [midnight + timedelta(hours=n) for n in range(24)]
     bars += [
-        bar("BTCUSDT", hour, 1.0, 100.0, interval="'1h'", low=50.0 if hour.hour == 21 else 90.0, **extra)
-        for hour in hours
+        bar("BTCUSDT", hour, 1.0, 100.0, interval_seconds=3600, low=50.0 if hour.hour == 21 else 90.0) for hour in hours
     ]
-    world.add("binance_klines", bars, venue="binance")
-    overlap = [bar("BTCUSDT", hours[-1], 1.0, 100.0, interval="'1h'", landing_path="'fixture/page-2'", **extra)]
-    world.add("binance_klines", overlap, venue="binance")
+    world.add("binance__klines", bars, product="'um'")
+    overlap = bar("BTCUSDT", hours[-1], 1.0, 100.0, interval_seconds=3600, landing_path="'fixture/page-2'")
+    world.add("binance__klines", [overlap], product="'um'")
 
-    def order(moment, quantity, side="SELL"):
+    def order(moment, quantity, side="sell"):
         return {
             "date": moment.date(),
             "venue_symbol": "'BTCUSDT'",
-            "trade_time": at(moment),
-            "order_side": f"'{side}'",
+            "event_time": at(moment),
+            "side": f"'{side}'",
             "order_status": "'FILLED'",
-            "original_quantity": quantity,
-            "accumulated_quantity": quantity,
+            "quantity": quantity,
+            "filled_quantity": quantity,
             "price": 100.0,
             "average_price": 100.0,
         }
 
     orders = [order(day + timedelta(hours=1), 0.01) for day in days]
-    orders += [order(STRESS, 0.72), order(STRESS + timedelta(hours=2), 0.24, "BUY")]
-    world.add("binance_liquidations", orders, venue="binance")
+    orders += [order(STRESS, 0.72), order(STRESS + timedelta(hours=2), 0.24, "buy")]
+    world.add("binance__liquidations", orders, product="'um'")
 
 
 def bybit_world(world):
     """One day of 4800 USD, 40 liquidated, and 80 BTC of open interest counted on both sides."""
     midnight = datetime(2025, 10, 10, tzinfo=UTC)
-    world.add("bybit_klines", [bar("BTCUSDT", midnight, 48.0, None, interval="'D'", turnover=4800.0)], venue="bybit")
-    items = [{"event_time": at(STRESS), "position_side": "'Buy'", "size": 0.4, "bankruptcy_price": 100.0}]
-    world.add("bybit_liquidations", [{**i, "date": DAY, "venue_symbol": "'BTCUSDT'"} for i in items], venue="bybit")
-    interest = {"venue_symbol": "'BTCUSDT'", "interval": "'1h'", "open_interest": 80.0}
-    before = {**interest, "date": date(2025, 10, 11), "timestamp": at(datetime(2025, 10, 11, 0, 0, tzinfo=UTC))}
-    world.add("bybit_open_interest", [before], venue="bybit")
+    linear = {"product": "'linear'"}
+    world.add("bybit__klines", [bar("BTCUSDT", midnight, 48.0, 4800.0, interval_seconds=86400)], **linear)
+    items = [{"event_time": at(STRESS), "side": "'buy'", "quantity": 0.4, "price": 100.0}]
+    world.add("bybit__liquidations", [{**i, "date": DAY, "venue_symbol": "'BTCUSDT'"} for i in items], **linear)
+    after = datetime(2025, 10, 11, 0, 0, tzinfo=UTC)
+    interest = {"venue_symbol": "'BTCUSDT'", "period_seconds": 3600, "open_interest": 80.0, "observed_at": at(after)}
+    world.add("bybit__open_interest", [{**interest, "date": after.date()}], **linear)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +107,7 @@ def warehouse(tmp_path_factory, raw_world, build_warehouse):
         venue="hyperliquid",
     )
     day = datetime(2025, 10, 10, tzinfo=UTC)
-    file_bar = bar("X", day, None, None, turnover=None)
+    file_bar = bar("X", day, None, None)
     for name in ("volume", "turnover"):
         file_bar.pop(name)
     world.add(
@@ -229,13 +228,12 @@ def test_venue_that_no_seed_knows_is_unlisted(warehouse):
 
 def test_unknown_symbol_fails_and_does_not_vanish(tmp_path, raw_world, run_dbt):
     world = raw_world(tmp_path / "raw")
-    item = {"event_time": at(STRESS), "position_side": "'Buy'", "size": 1.0, "bankruptcy_price": 1.0}
-    world.add("bybit_liquidations", [{**item, "date": DAY, "venue_symbol": "'NOTLISTEDUSDT'"}], venue="bybit")
-    done = run_dbt(
-        world.root, tmp_path, "build", "--exclude-resource-type", "unit_test", "--select", "+stg_bybit__liquidations"
-    )
+    item = {"event_time": at(STRESS), "side": "'buy'", "quantity": 1.0, "price": 1.0, "product": "'linear'"}
+    world.add("bybit__liquidations", [{**item, "date": DAY, "venue_symbol": "'NOTLISTEDUSDT'"}])
+    chosen = ("--select", "+stg_venues__liquidations", "--indirect-selection", "cautious")
+    done = run_dbt(world.root, tmp_path, "build", "--no-use-colors", "--exclude-resource-type", "unit_test", *chosen)
     assert done.returncode != 0
-    assert "no_nulls_stg_bybit__liquidations" in done.stdout
+    assert "FAIL 1 no_nulls_stg_venues__liquidations" in done.stdout
 
 
 def test_same_input_gives_the_same_bits(tmp_path, warehouse, build_warehouse):
@@ -251,11 +249,11 @@ def test_synthetic_rows_never_match(tmp_path, raw_world, build_warehouse):
     """Candles that reproduce the published high exactly, but flagged synthetic: shown, not matched."""
     world = raw_world(tmp_path / "raw")
     high = {
-        **bar("BTCUSDT", datetime(2025, 10, 6, tzinfo=UTC), 1.0, None, interval="'D'", turnover=1.0),
+        **bar("BTCUSDT", datetime(2025, 10, 6, tzinfo=UTC), 1.0, 1.0, interval_seconds=86400),
         "high": 126000.0,
         "source_class": "'synthetic'",
     }
-    world.add("bybit_klines", [high], venue="bybit")
+    world.add("bybit__klines", [high], product="'linear'")
     built = build_warehouse(world.root, tmp_path, skip=("test", "unit_test"))
     query = "select figure_id, status, computed_value from marts.fct_reconciliation where figure_id like 'btc_high%'"
     assert {row["figure_id"]: (row["status"], row["computed_value"]) for row in built.rows(query)} == {

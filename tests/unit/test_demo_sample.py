@@ -1,21 +1,24 @@
 """The embedded sample: repeatable to the byte, well-formed, calibrated; every figure is computed from the files."""
 
 import csv
+import gzip
 import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import lz4.frame
 import pytest
+from demo_made import shared_sample
 
 from dagster_project.sources.demo import generate_sample, tree_sha256
+from dagster_project.sources.demo.files import gzip_bytes, lz4_bytes
 from dagster_project.sources.demo.universe import load_universe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,26 +28,30 @@ T0 = "timestamptz '2025-10-10 20:50:00+00'"
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One sample for the whole run; workers of pytest-xdist share it, the first to come generates it."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    out, lock = shared / "demo_sample", shared / "demo_sample.lock"
-    try:
-        lock.touch(exist_ok=False)
-    except FileExistsError:
-        deadline = time.monotonic() + 240
-        while not out.exists():  # generate_sample renames at the end, so existence means completeness
-            assert time.monotonic() < deadline, "another worker never finished the sample"
-            time.sleep(0.2)
-        return out
-    return generate_sample(out).path
+    """One sample for the whole run."""
+    return shared_sample(tmp_path_factory)
+
+
+KLINE = """{'symbol':'varchar','interval':'varchar','ms':'bigint','open':'double','high':'double','low':'double',
+    'close':'double','base':'decimal(26,4)','close_ms':'bigint','quote':'decimal(20,2)','trades':'bigint',
+    'taker_base':'decimal(26,4)','taker_quote':'decimal(20,2)','ignored':'int'}"""
+"""A line of an archive of bars, led by its symbol and interval."""
+
+COIN_KLINE = KLINE.replace("decimal(20,2)", "double")
+"""The same of COIN-M, where the quote volume is coins."""
+
+LISTED = "columns={'result':'struct(symbol varchar, category varchar, list varchar[][])'}"
+"""A page of Bybit's."""
+
+COIN = "case when starts_with({0}, 'BTC') then 'BTC' else 'ETH' end"
+"""The coin of an inverse contract."""
 
 
 @pytest.fixture(scope="module")
 def archives(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All rows of Binance's zips as three CSV files, led by symbol and interval; checks every archive on the way."""
+    """All rows of Binance's zips as CSV files, led by symbol and interval; checks every archive on the way."""
     folder = tmp_path_factory.mktemp("archives")
-    files = {k: (folder / f"{k}.csv").open("w") for k in ("klines", "indexPriceKlines", "bookDepth")}
+    lines: dict[str, list[str]] = {}
     for path in sorted((sample / "binance" / "data").rglob("*.zip")):
         body = path.read_bytes()
         digest, name = path.with_name(path.name + ".CHECKSUM").read_text().rstrip("\n").split("  ")
@@ -54,23 +61,32 @@ def archives(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert member.filename == path.stem + ".csv"
             assert member.date_time == (1980, 1, 1, 0, 0, 0)
             text = archive.read(member).decode()
-        kind = path.relative_to(sample).parts[5]
+        product, _, kind = path.relative_to(sample).parts[3:6]
         symbol, interval = path.stem.split("-")[:2]
         header, *rows = text.splitlines()
         assert header[0].isalpha() and rows and text.endswith("\n")
-        files[kind].writelines(f"{symbol},{interval},{row}\n" for row in rows)
-    for file in files.values():
-        file.close()
+        lines.setdefault(f"{product}_{kind}", []).extend(f"{symbol},{interval},{row}\n" for row in rows)
+    for kind, rows in lines.items():
+        (folder / f"{kind}.csv").write_text("".join(rows))
     return folder
 
 
 @pytest.fixture(scope="module")
-def con(sample: Path, archives: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The files read back, one table per dataset over all venues, and the book's tables."""
-    kline = """{'symbol':'varchar','interval':'varchar','ms':'bigint','open':'double','high':'double','low':'double',
-        'close':'double','base':'decimal(26,4)','close_ms':'bigint','quote':'decimal(20,2)','trades':'bigint',
-        'taker_base':'decimal(26,4)','taker_quote':'decimal(20,2)','ignored':'int'}"""
-    listed = "columns={'result':'struct(symbol varchar, category varchar, list varchar[][])'}"
+def fills(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hyperliquid's blocks of all hours as one file of JSON lines."""
+    target = tmp_path_factory.mktemp("fills") / "blocks.jsonl"
+    hours = sorted((sample / "hyperliquid/s3/hl-mainnet-node-data").rglob("*.lz4"))
+    target.write_bytes(b"".join(lz4.frame.decompress(path.read_bytes()) for path in hours))
+    return target
+
+
+@pytest.fixture(scope="module")
+def con(sample: Path, archives: Path, fills: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The files read back, one table per dataset over all venues, and the book's tables.
+
+    Every row is worth what its venue's documentation says: inverse contracts count dollars (100 or 10 a contract at Binance, 1
+    at Bybit), OKX's contracts 0.01 BTC, 0.1 ETH, 1 SOL and 10,000,000 PEPE, Hyperliquid's kPEPE 1,000 PEPE.
+    """
     s, d = str(sample), str(sample / "declared")
     with duckdb.connect() as c:
         c.execute("set timezone = 'UTC'")
@@ -79,14 +95,14 @@ def con(sample: Path, archives: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             create table tier as from read_csv('{SEEDS}/asset_tiers.csv');
             create table bybit_raw as
                 select result.symbol as symbol, unnest(result.list) as x, filename
-                from read_json('{s}/bybit/v5/market/kline/*.json', {listed}, filename=true);
+                from read_json('{s}/bybit/v5/market/kline/*.json', {LISTED}, filename=true);
             create table bybit_index_raw as
                 select result.symbol as symbol, unnest(result.list) as x
-                from read_json('{s}/bybit/v5/market/index-price-kline/*.json', {listed});
+                from read_json('{s}/bybit/v5/market/index-price-kline/*.json', {LISTED});
             create table candle as
                 select 'binance' as venue, symbol, case interval when '1d' then 'day' else 'minute' end as bar,
                     make_timestamptz(ms * 1000) as ts, open, high, low, close, base, quote
-                from read_csv('{archives}/klines.csv', header=false, columns={kline})
+                from read_csv('{archives}/um_klines.csv', header=false, columns={KLINE})
                 union all
                 select distinct 'bybit', symbol, case when filename like '%-D-%' then 'day' else 'minute' end,
                     make_timestamptz(x[1]::bigint * 1000), x[2]::double, x[3]::double, x[4]::double, x[5]::double,
@@ -98,9 +114,20 @@ def con(sample: Path, archives: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 union all
                 select venue, symbol, 'minute', timestamp, open, high, low, close, base_volume::decimal(26,4),
                     quote_volume_usd::decimal(20,2) from '{d}/candles_minute.parquet';
+            -- Minutes of the contracts that are settled in their coin, worth USD each.
+            create table inverse_candle as
+                select 'binance' as venue, symbol, make_timestamptz(ms * 1000) as ts, open, high, low, close,
+                    base * case when symbol = 'BTCUSD_PERP' then 100 when symbol = 'ETHUSD_PERP' then 10 end as usd
+                from read_csv('{archives}/cm_klines.csv', header=false,
+                    columns={COIN_KLINE})
+                union all
+                select distinct 'bybit', symbol, make_timestamptz(x[1]::bigint * 1000), x[2]::double, x[3]::double,
+                    x[4]::double, x[5]::double, x[6]::decimal(26,4)
+                from (select result.symbol as symbol, unnest(result.list) as x
+                    from read_json('{s}/bybit/v5/market/kline/inverse/*.json', {LISTED}));
             create table index_bar as
                 select 'binance' as venue, symbol, make_timestamptz(ms * 1000) as ts, open, high, low, close
-                from read_csv('{archives}/indexPriceKlines.csv', header=false, columns={kline})
+                from read_csv('{archives}/um_indexPriceKlines.csv', header=false, columns={KLINE})
                 union all
                 select distinct 'bybit', symbol, make_timestamptz(x[1]::bigint * 1000), x[2]::double, x[3]::double,
                     x[4]::double, x[5]::double from bybit_index_raw
@@ -122,7 +149,21 @@ def con(sample: Path, archives: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                     then 'day' else 'minute' end
                 union all
                 select venue, symbol, timestamp, hour(timestamp) = 0 and minute(timestamp) = 0, open_interest_usd
-                    from '{d}/open_interest.parquet';
+                    from '{d}/open_interest.parquet'
+                union all
+                -- A label of COIN-M is the start of its five minutes.
+                select 'binance', symbol, concat(label, '+00')::timestamptz + interval 5 minute, false,
+                    contracts * case when symbol = 'BTCUSD_PERP' then 100 when symbol = 'ETHUSD_PERP' then 10 end
+                from read_csv('{archives}/cm_metrics.csv', header=false, columns={{'symbol':'varchar','kind':'varchar',
+                    'label':'varchar','name':'varchar','contracts':'bigint','coins':'double','a':'double','b':'double',
+                    'c':'double','d':'double'}})
+                union all
+                select 'bybit', symbol, make_timestamptz(i."timestamp"::bigint * 1000), false, i.openInterest::bigint / 2
+                from (select result.symbol as symbol, unnest(result.list) as i
+                    from read_json('{s}/bybit/v5/market/open-interest/inverse/*.json', columns={{'result':
+                        'struct(symbol varchar, list struct("openInterest" varchar, "timestamp" varchar)[])'}}));
+            insert into oi select venue, symbol, ts, true, usd from oi
+                where symbol in ('BTCUSD_PERP', 'ETHUSD_PERP', 'BTCUSD', 'ETHUSD') and hour(ts) = 0 and minute(ts) = 0;
             -- Struct fields ignore case in DuckDB, but s and S differ here, so the messages are read by JSON path.
             create table liquidation as
                 select 'binance' as venue, json ->> '$.o.s' as symbol,
@@ -138,7 +179,50 @@ def con(sample: Path, archives: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                     select unnest((json -> '$.data')::json[]) as i
                     from read_ndjson_objects('{s}/bybit/stream/allLiquidation/*.jsonl')
                 )
-                union all select venue, symbol, timestamp, side, value_usd from '{d}/liquidations.parquet';
+                union all select venue, symbol, timestamp, side, value_usd from '{d}/liquidations.parquet'
+                union all
+                -- COIN-M's archive has every row twice.
+                select distinct 'binance', {COIN.format("symbol")} || 'USDT', make_timestamptz(ms * 1000),
+                    case side when 'SELL' then 'long' when 'BUY' then 'short' end,
+                    filled * case when symbol = 'BTCUSD_PERP' then 100 when symbol = 'ETHUSD_PERP' then 10 end
+                from read_csv('{archives}/cm_liquidationSnapshot.csv', header=false, columns={{'symbol':'varchar',
+                    'kind':'varchar','ms':'bigint','side':'varchar','type':'varchar','force':'varchar','asked':'bigint',
+                    'price':'double','average':'double','status':'varchar','last':'bigint','filled':'bigint'}})
+                union all
+                select 'bybit', {COIN.format("i ->> '$.s'")} || 'USDT', make_timestamptz((i ->> '$.T')::bigint * 1000),
+                    case i ->> '$.S' when 'Buy' then 'long' when 'Sell' then 'short' end, (i ->> '$.v')::double
+                from (
+                    select unnest((json -> '$.data')::json[]) as i
+                    from read_ndjson_objects('{s}/bybit/stream/allLiquidation/inverse/*.jsonl')
+                )
+                union all
+                select 'okx', json ->> '$.data[0].instId',
+                    make_timestamptz((json ->> '$.data[0].details[0].ts')::bigint * 1000),
+                    json ->> '$.data[0].details[0].posSide',
+                    (json ->> '$.data[0].details[0].sz')::double * (json ->> '$.data[0].details[0].bkPx')::double
+                        * case json ->> '$.data[0].instFamily' when 'BTC-USDT' then 0.01 when 'ETH-USDT' then 0.1
+                            when 'SOL-USDT' then 1 when 'PEPE-USDT' then 10000000 end
+                from read_ndjson_objects('{s}/okx/stream/liquidation-orders/*.jsonl')
+                union all
+                select 'bitget', i.symbol, make_timestamptz(i.ts::bigint * 1000),
+                    case i.side when 'buy' then 'long' when 'sell' then 'short' end, i.price::double * i.amount::double
+                from (select unnest(data.list) as i from read_json('{s}/bitget/api/v3/market/liquidations/*.json',
+                    columns={{'data':
+                        'struct(list struct(symbol varchar, side varchar, price varchar, amount varchar, ts varchar)[])'}}));
+            create table fill as
+                select event ->> '$[0]' as account, event -> '$[1]' as fill
+                from (select unnest((json -> '$.events')::json[]) as event from read_ndjson_objects('{fills}'));
+            insert into liquidation
+                select 'hyperliquid', fill ->> '$.coin', make_timestamptz((fill ->> '$.time')::bigint * 1000),
+                    case fill ->> '$.side' when 'A' then 'long' when 'B' then 'short' end,
+                    (fill ->> '$.sz')::double * (fill ->> '$.px')::double
+                from fill where fill ->> '$.liquidation.liquidatedUser' = account;
+            create table adl as
+                select coin as symbol, timestamp as ts, adl_usd as usd from '{d}/adl.parquet' where adl_usd is not null
+                union all
+                select replace(fill ->> '$.coin', 'kPEPE', 'PEPE'), make_timestamptz((fill ->> '$.time')::bigint * 1000),
+                    (fill ->> '$.sz')::double * (fill ->> '$.px')::double
+                from fill where fill ->> '$.dir' = 'Auto-Deleveraging';
             create table funding as
                 select 'binance' as venue, symbol, make_timestamptz("fundingTime" * 1000) as ts, "fundingRate" as rate
                 from read_json('{s}/binance/fapi/fundingRate/*.json',
@@ -153,7 +237,7 @@ def con(sample: Path, archives: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             create table depth as
                 select 'binance' as venue, symbol, concat(ts, '+00')::timestamptz as ts, case when percentage < 0
                     then 'bid' else 'ask' end as side, abs(percentage) * 100 as band_bps, notional as usd
-                from read_csv('{archives}/bookDepth.csv', header=false,
+                from read_csv('{archives}/um_bookDepth.csv', header=false,
                     columns={{'symbol':'varchar','kind':'varchar','ts':'varchar','percentage':'double','depth':'double','notional':'double'}})
                 union all select venue, symbol, timestamp, side, band_bps, depth_usd from '{d}/depth.parquet';
         """)
@@ -294,7 +378,10 @@ def test_minute_bars_add_up_to_the_daily_bar(con: duckdb.DuckDBPyConnection) -> 
 
 def test_year_volume_is_that_of_each_venue_and_peaks_on_10_october(con: duckdb.DuckDBPyConnection) -> None:
     """85.70 T in all; the published four and the assumed six; 748.3 B on the peak day."""
-    volume = by(con, "select venue, sum(quote) / 1e12 from candle where bar = 'day' group by 1")
+    con.execute("""create or replace temp table traded as
+        select venue, ts::date as day, quote as usd from candle where bar = 'day'
+        union all select venue, ts::date, usd from inverse_candle""")
+    volume = by(con, "select venue, sum(usd) / 1e12 from traded group by 1")
     target = {
         "binance": 25.09,
         "okx": 10.76,
@@ -308,9 +395,7 @@ def test_year_volume_is_that_of_each_venue_and_peaks_on_10_october(con: duckdb.D
     target |= {"kucoin": 4.3, "hyperliquid": 3.65}
     assert volume == pytest.approx(target, rel=1e-9)
     assert sum(volume.values()) == pytest.approx(85.70, rel=1e-9)
-    days = by(
-        con, "select strftime(ts, '%m-%d'), sum(quote) / 1e9 from candle where bar = 'day' group by 1 order by 2 desc"
-    )
+    days = by(con, "select strftime(day, '%m-%d'), sum(usd) / 1e9 from traded group by 1 order by 2 desc")
     peak = next(iter(days))
     assert peak == "10-10"
     assert days[peak] == pytest.approx(748.3, rel=1e-9)
@@ -432,19 +517,15 @@ def test_depth_collapses_and_funding_turns_negative(con: duckdb.DuckDBPyConnecti
     assert hours.pop("hyperliquid") == 8760 and set(hours.values()) == {1095.0}
 
 
-def test_auto_deleveraging_is_hyperliquids_by_coin_and_within_its_minutes(
-    con: duckdb.DuckDBPyConnection, sample: Path
-) -> None:
-    """2,103,111,431 USD between 21:16:04.831 and 21:26:57; the ten published coins."""
-    adl = f"'{sample}/declared/adl.parquet'"
-    assert by(con, f"select venue, sum(adl_usd) from {adl} group by 1") == {
-        "hyperliquid": pytest.approx(2_103_111_431, abs=10)
-    }
-    assert con.execute(f"select min(timestamp)::varchar, max(timestamp)::varchar from {adl}").fetchone() == (
+def test_auto_deleveraging_is_hyperliquids_by_coin_and_within_its_minutes(con: duckdb.DuckDBPyConnection) -> None:
+    """2,103,111,431 USD between 21:16:04.831 and 21:26:57, declared or as fills; the ten published coins."""
+    assert one(con, "select sum(usd) from adl") == pytest.approx(2_103_111_431, abs=10)
+    assert con.execute("select min(ts)::varchar, max(ts)::varchar from adl").fetchone() == (
         "2025-10-10 21:16:04.831+00",
         "2025-10-10 21:26:57+00",
     )
-    coin = by(con, f"select coin, sum(adl_usd) / 1e6 from {adl} group by 1")
+    coin = by(con, "select symbol, sum(usd) / 1e6 from adl group by 1")
+    assert len(coin) == 40
     target = {
         "BTC": 620.9,
         "ETH": 458.0,
@@ -553,3 +634,11 @@ def test_sample_json_says_that_it_is_synthetic_and_how_well_it_is_calibrated(sam
     said = json.loads((sample / "SAMPLE.json").read_text())
     assert said["source_class"] == "synthetic" and said["seed"] == 20251010
     assert all(c["achieved"] == pytest.approx(c["target"], rel=0.02) for c in said["calibrations"])
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 200_000, 4 * 2**20, 4 * 2**20 + 1])
+def test_stored_frames_and_members_open_with_the_usual_tools(size: int) -> None:
+    """LZ4 frames and gzip members written without a compressor hold what was put in, also over the ends of blocks."""
+    text = ("block by block\n" * (size // 15 + 1))[:size]
+    assert lz4.frame.decompress(lz4_bytes(text)).decode() == text
+    assert gzip.decompress(gzip_bytes(text)).decode() == text

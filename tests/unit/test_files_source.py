@@ -3,62 +3,14 @@
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from declared import BAR, CANDLES, FUNDING, HEADER, LIQUIDATIONS, declare, quarantine_of, refused, rows_of
 
 from dagster_project.lib.duck import connect
-from dagster_project.lib.errors import DataError, UsageError
 from dagster_project.lib.home import Home
-from dagster_project.lib.landing import Landing
-from dagster_project.lib.raw import RawStore
 from dagster_project.sources import files
-from dagster_project.sources.dataset import build_raw
-
-CANDLES: dict[str, Any] = {
-    "dataset": "klines",
-    "path": "bars.csv",
-    "format": "csv",
-    "source": "my bars",
-    "licence": "CC0",
-    "source_class": "measured",
-    "completeness": "complete",
-    "venue": {"column": "exchange"},
-    "time": {"column": "when", "unit": "ms"},
-    "interval_seconds": 3600,
-    "columns": {
-        "venue_symbol": "pair",
-        "base_asset": {"column": "pair", "before": "-"},
-        "open": "o",
-        "high": "h",
-        "low": "l",
-        "close": "c",
-        "base_quantity": {"column": "vol_k", "scale": 1000},
-    },
-    "constants": {"contract_type": "linear", "price_kind": "last"},
-}
-HEADER = "when,exchange,pair,o,h,l,c,vol_k\n"
-BAR = "1760130000000,Binance,BTC-USDT,10,12,9,11,1.5\n"  # 2025-10-10 21:00 UTC
-
-
-def declare(folder: Path, spec: dict[str, Any], name: str = "bars", **content: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.delever.yaml").write_text(yaml.safe_dump(spec))
-    for file, text in content.items():
-        (folder / file.replace("__", ".")).write_text(text)
-    return folder
-
-
-def rows_of(home: Home, folder: Path, entity: str = "klines") -> list[dict[str, Any]]:
-    landing = Landing(home.landing)
-    for dataset, arrival in files.arrivals(folder):
-        landing.land("declared", dataset, "files", [arrival])
-    dataset = next(item for item in files.DATASETS if item.name == f"files_{entity}")
-    build_raw(dataset, home, date(2025, 1, 1), date(2026, 12, 31))
-    with connect() as connection:
-        relation = connection.sql(RawStore(home.raw, home.scratch).relation(f"files_{entity}"))
-        return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
 
 
 def test_csv_becomes_canonical_rows(home: Home, tmp_path: Path) -> None:
@@ -88,20 +40,7 @@ def test_units_of_time(home: Home, tmp_path: Path, unit: str, stamp: int) -> Non
 
 
 def test_wide_sides_become_rows(home: Home, tmp_path: Path) -> None:
-    spec = {
-        "dataset": "liquidations",
-        "path": "liq.csv",
-        "format": "csv",
-        "source": "liq",
-        "licence": "CC0",
-        "source_class": "measured",
-        "venue": {"value": "market"},
-        "time": {"column": "day"},
-        "columns": {},
-        "unpivot": {"key": "liquidated_side", "value": "notional_usd", "columns": {"long": "l", "short": "s"}},
-        "constants": {"venue_symbol": "BTC", "base_asset": "BTC", "contract_type": "linear", "period_seconds": 86400},
-    }
-    rows = rows_of(home, declare(tmp_path / "in", spec, liq__csv="day,l,s\n2025-10-10,5,2\n"), "liquidations")
+    rows = rows_of(home, declare(tmp_path / "in", LIQUIDATIONS, liq__csv="day,l,s\n2025-10-10,5,2\n"), "liquidations")
     assert {row["liquidated_side"]: row["notional_usd"] for row in rows} == {"long": 5.0, "short": 2.0}
     assert {row["completeness"] for row in rows} == {"partial"}
 
@@ -149,21 +88,57 @@ def test_map_of_lists_with_the_date_in_the_name(home: Home, tmp_path: Path) -> N
 # --- what does not fit is refused, with the file, the column and the reason
 
 
-def refused(folder: Path) -> str:
-    with pytest.raises((DataError, UsageError)) as caught:
-        list(files.arrivals(folder))
-    return str(caught.value)
-
-
 def test_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     said = refused(declare(tmp_path, CANDLES, bars__csv="when,exchange,pair,o,h,low,c,vol_k\n" + BAR))
     assert "bars.csv" in said
     assert "column 'l' is not in the file" in said
 
 
-def test_cell_that_is_no_number_is_counted_and_named(tmp_path: Path) -> None:
-    said = refused(declare(tmp_path, CANDLES, bars__csv=HEADER + BAR + BAR.replace(",9,", ",oops,")))
-    assert "column 'l' has 1 rows without a usable value" in said
+def test_bad_values_are_set_aside_with_place_and_payload_and_the_rest_is_kept(home: Home, tmp_path: Path) -> None:
+    text = HEADER + BAR + BAR.replace(",9,", ",oops,") + BAR.replace("1760130000000", "1760133600000")
+    folder = declare(tmp_path / "in", CANDLES, bars__csv=text)
+    assert len(rows_of(home, folder)) == 2
+    (aside,) = quarantine_of(home)
+    assert (aside["record"], aside["reason"]) == (2, "low has no usable value")
+    assert json.loads(aside["payload"])["l"] == "oops"
+
+
+def test_more_than_half_unusable_is_refused_with_the_value_and_its_place(tmp_path: Path) -> None:
+    bad = BAR.replace(",9,", ",oops,")
+    half = HEADER + BAR + bad
+    assert files.check(next(files.declared_files(declare(tmp_path / "half", CANDLES, bars__csv=half)))) == (
+        date(2025, 10, 10),
+        date(2025, 10, 10),
+    )
+    said = refused(declare(tmp_path / "more", CANDLES, bars__csv=half + bad))
+    assert "2 of 3 rows are unusable, more than half" in said
+    assert "low has no usable value: 2 rows, first 'oops' in record 2" in said
+
+
+def test_no_usable_row_is_refused(tmp_path: Path) -> None:
+    said = refused(declare(tmp_path, CANDLES, bars__csv=HEADER + BAR.replace("1760130000000", "soon")))
+    assert "no row is usable" in said
+    assert "no usable time: 1 rows, first 'soon' in record 1" in said
+
+
+def test_every_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    declare(tmp_path, CANDLES, bars__csv=HEADER + BAR.replace("1760130000000", "soon"))
+    declare(
+        tmp_path,
+        FUNDING | {"time": {"column": "time"}},
+        name="rates",
+        rates__csv="at,symbol,rate\n2025-10-10,BTC,0.1\n",
+    )
+    said = refused(tmp_path)
+    assert "bars.csv does not fit bars.delever.yaml" in said
+    assert "rates.csv does not fit rates.delever.yaml" in said
+    assert "column 'time' is not in the file" in said
+
+
+def test_rows_dated_after_their_receipt_are_unusable(tmp_path: Path) -> None:
+    text = "at,symbol,rate\n2025-10-10 08:00:00,BTC,0.1\n2090-01-01 08:00:00,BTC,0.1\n"
+    (declared,) = files.declared_files(declare(tmp_path / "in", FUNDING, rates__csv=text))
+    assert files.examine(declared) == files.Checked(date(2025, 10, 10), date(2025, 10, 10), rows=2, unusable=1)
 
 
 def test_wrong_format_says_it_cannot_be_read(tmp_path: Path) -> None:
@@ -182,46 +157,6 @@ def test_missing_and_unknown_canonical_columns_are_listed(tmp_path: Path) -> Non
     said = refused(declare(tmp_path, CANDLES | {"columns": columns}, bars__csv=HEADER + BAR))
     assert "'low' is missing" in said
     assert "'lowest' is not a column of klines" in said
-
-
-@pytest.mark.parametrize("path", ["../bars.csv", "/etc/passwd", "a/../../b.csv"])
-def test_path_that_leaves_the_folder_is_refused(tmp_path: Path, path: str) -> None:
-    assert "must stay below the folder" in refused(declare(tmp_path / "in", CANDLES | {"path": path}))
-
-
-def test_link_that_leaves_the_folder_is_not_followed(tmp_path: Path) -> None:
-    outside = tmp_path / "outside.csv"
-    outside.write_text(HEADER + BAR)
-    folder = declare(tmp_path / "in", CANDLES)
-    (folder / "bars.csv").symlink_to(outside)
-    assert "no file matches" in refused(folder)
-
-
-def test_sql_in_a_spec_stays_text(home: Home, tmp_path: Path) -> None:
-    spec = CANDLES | {"constants": {"contract_type": "linear", "price_kind": "last'); DROP TABLE x; --"}}
-    folder = declare(tmp_path / "in", spec, bars__csv=HEADER + BAR)
-    (row,) = rows_of(home, folder)
-    assert row["price_kind"] == "last'); DROP TABLE x; --"
-
-
-def test_column_name_with_quotes_stays_a_name(tmp_path: Path) -> None:
-    columns = CANDLES["columns"] | {"low": 'l" , version() as "x'}
-    assert "is not in the file" in refused(declare(tmp_path, CANDLES | {"columns": columns}, bars__csv=HEADER + BAR))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("a: [", "is not YAML"),
-        ("a: &x [1]\nb: *x\n", "anchors and aliases"),
-        ("- 1\n- 2\n", "does not declare a file"),
-        ("!!python/object/apply:os.system ['true']", "is not YAML"),
-        ("x" * 100_000, "larger than"),
-    ],
-)
-def test_hostile_yaml_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "bars.delever.yaml").write_text(text)
-    assert said in refused(tmp_path)
 
 
 def test_empty_folder_and_missing_folder_say_what_to_do(tmp_path: Path) -> None:

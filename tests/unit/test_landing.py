@@ -34,7 +34,7 @@ def landing(tmp_path: Path) -> Landing:
 
 def test_manifest_says_what_was_received(landing: Landing, tmp_path: Path) -> None:
     content = b"open_time,open\n1,2\n"
-    assert landing.land("binance", "klines", "2025-10-10", [arrival(tmp_path / "a", content)]) == 1
+    assert landing.land("binance", "klines", "2025-10-10", [arrival(tmp_path / "a", content)]).changed == 1
     (entry,) = landing.files("binance", "klines")
     assert landing.local(entry).read_bytes() == content
     assert (entry.bytes, entry.sha256) == (len(content), hashlib.sha256(content).hexdigest())
@@ -46,7 +46,7 @@ def test_manifest_says_what_was_received(landing: Landing, tmp_path: Path) -> No
 def test_same_bytes_again_change_nothing(landing: Landing, tmp_path: Path) -> None:
     landing.land("binance", "klines", "d", [arrival(tmp_path / "a", b"x")])
     before = (landing.root / "binance/klines/d" / MANIFEST).read_bytes()
-    assert landing.land("binance", "klines", "d", [arrival(tmp_path / "b", b"x")]) == 0
+    assert landing.land("binance", "klines", "d", [arrival(tmp_path / "b", b"x")]).changed == 0
     assert (landing.root / "binance/klines/d" / MANIFEST).read_bytes() == before
 
 

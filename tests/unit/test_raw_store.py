@@ -7,27 +7,30 @@ import pytest
 from dagster_project.lib.duck import connect
 from dagster_project.lib.home import Home
 from dagster_project.lib.raw import RawStore, columns_of
-from schemas.raw import RAW_MODELS
+from schemas.raw import DECLARED, ENTITIES, model_of
+
+DATASETS = [*(f"binance__{entity}" for entity in ENTITIES), *DECLARED]
 
 ROWS = """
     SELECT {venue} AS venue, DATE '2025-10-10' + i::INT AS date, 'test' AS source, 'synthetic' AS source_class,
       'complete' AS completeness, TIMESTAMPTZ '2025-10-12 00:00:00+00' AS ingested_at, 'p' AS landing_path,
       'BTCUSDT' AS venue_symbol, TIMESTAMPTZ '2025-10-10 00:00:00+00' + to_days(i::INT) AS funding_time,
-      {rate}::DOUBLE AS funding_rate, NULL::DOUBLE AS mark_price
+      {rate}::DOUBLE AS funding_rate, NULL::DOUBLE AS mark_price, 'binance' AS feed, 'um' AS product,
+      NULL::BIGINT AS interval_seconds
     FROM range({days}) AS t(i)"""
 
 
 def write(store: RawStore, days: int, rate: float, venue: str = "'binance'", start: int = 10, end: int = 12) -> int:
     with connect() as connection:
         connection.execute("CREATE TABLE ready AS " + ROWS.format(venue=venue, days=days, rate=rate))
-        counts = store.replace(connection, "binance_funding", "ready", date(2025, 10, start), date(2025, 10, end))
+        counts = store.replace(connection, "binance__funding", "ready", date(2025, 10, start), date(2025, 10, end))
     return sum(count.rows for count in counts)
 
 
 def read(store: RawStore) -> list[tuple[object, ...]]:
     with connect() as connection:
         return connection.execute(
-            f"SELECT venue, date::VARCHAR, funding_rate FROM ({store.relation('binance_funding')}) ORDER BY ALL"
+            f"SELECT venue, date::VARCHAR, funding_rate FROM ({store.relation('binance__funding')}) ORDER BY ALL"
         ).fetchall()
 
 
@@ -36,11 +39,11 @@ def store(home: Home) -> RawStore:
     return RawStore(home.raw, home.scratch)
 
 
-@pytest.mark.parametrize("dataset", RAW_MODELS)
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_dataset_without_data_has_its_columns(store: RawStore, dataset: str) -> None:
     with connect() as connection:
         relation = connection.sql(store.relation(dataset))
-        assert set(relation.columns) == set(columns_of(RAW_MODELS[dataset]))
+        assert set(relation.columns) == set(columns_of(model_of(dataset)))
         assert relation.fetchall() == []
 
 
@@ -76,7 +79,7 @@ def test_same_rows_give_the_same_bytes(store: RawStore) -> None:
 
 
 def test_changed_model_renews_the_zero_row_file(store: RawStore) -> None:
-    target = store.root / "binance_funding/venue=_schema/date=1970-01-01/part.parquet"
+    target = store.root / "none__funding/venue=_schema/date=1970-01-01/part.parquet"
     with connect() as connection:
         connection.execute(f"COPY (SELECT 1 AS old WHERE false) TO '{target}' (FORMAT parquet)")
     store.prepare()

@@ -6,10 +6,13 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
+from dagster_project.defs.ingest.keys import raw_key
 from dagster_project.lib.dbt_project import DBT_PROJECT, ensure_manifest, set_dbt_environment
 from dagster_project.lib.duck import connect
 from dagster_project.lib.home import Home
 from dagster_project.lib.resources import HomeResource
+from dagster_project.sources.registry import FEEDS
+from schemas.raw import ENTITIES
 
 WRITER_POOL = "duckdb_writer"
 """Every op that opens the warehouse file carries this pool of one."""
@@ -27,10 +30,19 @@ class LayerTranslator(DagsterDbtTranslator):
         properties = self.get_resource_props(manifest, unique_id)
         if properties["resource_type"] == "source":
             return spec
+        spec = spec.replace_attributes(deps=[one for dep in spec.deps for one in _feeds_of(dep)])
         layer = properties.get("schema", "seeds")
         return spec.replace_attributes(
             key=dg.AssetKey([layer, properties["name"]]), group_name=layer, kinds={"dbt", "duckdb"}
         )
+
+
+def _feeds_of(dep: dg.AssetDep) -> list[dg.AssetDep]:
+    """The raw assets behind dbt's source of an entity: every feed's. Other dependencies are as they are."""
+    layer, *name = dep.asset_key.path
+    if layer != "raw" or len(name) != 1 or name[0] not in ENTITIES:
+        return [dep]
+    return [dg.AssetDep(raw_key(feed.dataset_name)) for feed in FEEDS.values() if feed.entity == name[0]]
 
 
 @dbt_assets(

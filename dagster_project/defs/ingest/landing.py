@@ -57,7 +57,7 @@ def landing_files(context: dg.AssetExecutionContext, config: FilesConfig, home: 
         counts: Counter[str] = Counter()
         changed = 0
         for dataset, arrival in arrivals:
-            changed += landing.land("declared", dataset, "files", [arrival])
+            changed += landing.land("declared", dataset, "files", [arrival]).changed
             counts[dataset] += 1
     context.log.info(f"{len(arrivals)} files, {changed} of them new or changed")
     return dg.MaterializeResult(

@@ -4,6 +4,8 @@ import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from dagster_project.defs.dbt.assets import WRITER_POOL
+from dagster_project.defs.quality.accounting import CHECK_NAME as ACCOUNTS_NAME
+from dagster_project.defs.quality.accounting import STAGED_KEYS
 from dagster_project.defs.quality.gate import GATE_NAME
 from dagster_project.defs.quality.mart_checks import MART_KEYS
 from dagster_project.defs.quality.schema_checks import CHECK_NAME
@@ -15,6 +17,7 @@ from schemas.expectations.gate import GATE
 def blocking_checks() -> list[dg.AssetCheckKey]:
     """The checks without which nothing is published."""
     structure = [dg.AssetCheckKey(key, CHECK_NAME) for key in MART_KEYS]
+    structure += [dg.AssetCheckKey(key, ACCOUNTS_NAME) for key in STAGED_KEYS]
     return structure + [dg.AssetCheckKey(dg.AssetKey(["marts", mart]), GATE_NAME) for mart in GATE]
 
 
@@ -44,7 +47,8 @@ def _saw_newest_rows(instance: dg.DagsterInstance, record: AssetCheckExecutionRe
 @dg.asset(
     key=["published", "marts"],
     # The replay is no part of the gate, but when a run makes both, its tables belong to the same snapshot.
-    deps=[*MART_KEYS, dg.AssetKey(["stress", "replay"])],
+    # Staging is among them, since what its accounts of rows say holds for everything made of it.
+    deps=[*MART_KEYS, *STAGED_KEYS, dg.AssetKey(["stress", "replay"])],
     group_name="published",
     kinds={"duckdb", "parquet"},
     owners=["team:market-structure"],

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-import dagster as dg
 import ibis
 
+from dagster_project.defs.ingest.keys import raw_key
 from dagster_project.defs.ingest.partitions import DAILY, days_of
 from dagster_project.defs.quality.schema_checks import Prepare, build_schema_check
 from dagster_project.lib.home import Home
 from dagster_project.lib.raw import RawStore
-from schemas.raw import RAW_MODELS
+from dagster_project.sources.registry import FEEDS
+from schemas.raw import DECLARED, model_of
 
 
 def _rows_of_run(dataset: str) -> Prepare:
@@ -22,6 +23,6 @@ def _rows_of_run(dataset: str) -> Prepare:
 
 
 RAW_CHECKS = [
-    build_schema_check(model, dg.AssetKey(["raw", dataset]), _rows_of_run(dataset), partitions_def=DAILY)
-    for dataset, model in RAW_MODELS.items()
+    build_schema_check(model_of(dataset), raw_key(dataset), _rows_of_run(dataset), partitions_def=DAILY)
+    for dataset in [*(feed.dataset_name for feed in FEEDS.values()), *DECLARED]
 ]

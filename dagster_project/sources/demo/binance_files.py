@@ -42,7 +42,7 @@ def write_binance(con: duckdb.DuckDBPyConnection, out: Path) -> int:
         select printf('{_DAILY}/klines/%s/1d/%s-1d-%s.zip', venue_symbol, venue_symbol,
             strftime(day_at(k), '%Y-%m-%d')),
             '{_KLINE_HEADER}' || chr(10) || {_kline_line("d", 86_400_000)} || chr(10)
-        from (select *, epoch_ms(day_at(k)) as ms from candle_day) d join bi using (venue_id, coin_id)
+        from (select *, epoch_ms(day_at(k)) as ms from linear_day) d join bi using (venue_id, coin_id)
         order by 1""",
     )
     count += write_files(
@@ -52,7 +52,7 @@ def write_binance(con: duckdb.DuckDBPyConnection, out: Path) -> int:
         select printf('{_DAILY}/klines/%s/1m/%s-1m-%s.zip', venue_symbol, venue_symbol,
             strftime(minute_at(day * 1440), '%Y-%m-%d')),
             '{_KLINE_HEADER}' || chr(10) || string_agg({_kline_line("m", 60_000)}, chr(10) order by t) || chr(10)
-        from (select *, epoch_ms(minute_at(t)) as ms from candle_minute) m join bi using (venue_id, coin_id)
+        from (select *, epoch_ms(minute_at(t)) as ms from linear_minute) m join bi using (venue_id, coin_id)
         group by venue_symbol, day
         order by 1""",
     )
@@ -92,7 +92,7 @@ def write_binance(con: duckdb.DuckDBPyConnection, out: Path) -> int:
             select venue_symbol, qf, case when daily then '1d' else '5m' end as period, base, usd,
                 epoch_ms(day_at(0) + to_minutes(minute_of_year)) as ms,
                 row_number() over (partition by venue_symbol, daily order by minute_of_year) - 1 as i
-            from oi join bi using (venue_id, coin_id), (values (true), (false)) x(daily)
+            from linear_oi join bi using (venue_id, coin_id), (values (true), (false)) x(daily)
             where case when daily then is_daily else minute_of_year between 282 * 1440 and 284 * 1440 - 1 end
         )
         select printf('binance/fapi/openInterestHist/%s-%s-%d.json', venue_symbol, period, i // 500 + 1),
@@ -127,7 +127,7 @@ def write_binance(con: duckdb.DuckDBPyConnection, out: Path) -> int:
                 usd / price as quantity,
                 -- The order's limit is the bankruptcy price, beyond the average fill.
                 printf(pf, price * case when side = 0 then 0.996 else 1.004 end) as p
-            from liquidation join bi using (venue_id, coin_id)
+            from linear_liquidation join bi using (venue_id, coin_id)
         ),
         line as (
             select *, printf('%.6f', quantity) as q from event where round(quantity, 6) > 0

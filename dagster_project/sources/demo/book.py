@@ -52,7 +52,7 @@ _DEPTH_PER_OI = {"major": 4.0, "mid": 1.4, "tail": 1.1}
 Resting depth alone (20 M USD within 1 % for BTC) is an order of magnitude less and would make every shock explosive."""
 
 
-def _tier_rows() -> str:
+def tier_rows() -> str:
     """Return VALUES of (is_hyperliquid, tier, floor, cap, rate, amount), continuous at each floor."""
     rows = []
     for hyperliquid, tiers in ((False, _TIERS), (True, _HYPERLIQUID_TIERS)):
@@ -94,7 +94,7 @@ def _build(con: duckdb.DuckDBPyConnection) -> None:
             rate as maintenance_rate,
             amount as maintenance_amount
         from book_contract c
-        join (values {_tier_rows()}) b(hyperliquid, tier, f, cap, rate, amount)
+        join (values {tier_rows()}) b(hyperliquid, tier, f, cap, rate, amount)
             on b.tier = c.tier and b.hyperliquid = (c.venue = 'hyperliquid');
 
         -- Traders per venue-contract: a stratum for each, the rest by open interest; the largest cell takes what

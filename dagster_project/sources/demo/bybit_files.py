@@ -11,7 +11,7 @@ import duckdb
 from dagster_project.sources.demo.files import write_files
 
 
-def _pages(rows: str, name: str, body: str, page: int, *, overlap: int) -> str:
+def pages(rows: str, name: str, body: str, page: int, *, overlap: int) -> str:
     """Return a query of (path, text) that cuts ``rows`` into pages of at most ``page`` rows, newest first.
 
     Args:
@@ -57,12 +57,12 @@ def write_bybit(con: duckdb.DuckDBPyConnection, out: Path) -> int:
     count = write_files(
         con,
         out,
-        _pages(
+        pages(
             f"""select venue_symbol as symbol, 'D' as kind, epoch_ms(day_at(k)) as ms, {candle} as item
-                from (select *, epoch_ms(day_at(k)) as ms from candle_day) join by_ using (venue_id, coin_id)
+                from (select *, epoch_ms(day_at(k)) as ms from linear_day) join by_ using (venue_id, coin_id)
                 union all
                 select venue_symbol, '1', ms, {candle}
-                from (select *, epoch_ms(minute_at(t)) as ms from candle_minute) join by_ using (venue_id, coin_id)""",
+                from (select *, epoch_ms(minute_at(t)) as ms from linear_minute) join by_ using (venue_id, coin_id)""",
             "printf('bybit/v5/market/kline/%s-%s-%d.json', symbol, kind, n)",
             head,
             1000,
@@ -72,7 +72,7 @@ def write_bybit(con: duckdb.DuckDBPyConnection, out: Path) -> int:
     count += write_files(
         con,
         out,
-        _pages(
+        pages(
             """select venue_symbol as symbol, '1' as kind, ms,
                 concat('["', ms, '","', printf(pf, o * multiplier), '","', printf(pf, hi * multiplier), '","',
                     printf(pf, lo * multiplier), '","', printf(pf, c * multiplier), '"]') as item
@@ -86,11 +86,11 @@ def write_bybit(con: duckdb.DuckDBPyConnection, out: Path) -> int:
     count += write_files(
         con,
         out,
-        _pages(
+        pages(
             """select venue_symbol as symbol, case when daily then '1d' else '5min' end as kind,
                 epoch_ms(day_at(0) + to_minutes(minute_of_year)) as ms,
                 printf('{"openInterest":"%s","timestamp":"%d"}', printf(qf, 2 * base), ms) as item
-                from oi join by_ using (venue_id, coin_id), (values (true), (false)) x(daily)
+                from linear_oi join by_ using (venue_id, coin_id), (values (true), (false)) x(daily)
                 where case when daily then is_daily else minute_of_year between 282 * 1440 and 284 * 1440 - 1 end""",
             "printf('bybit/v5/market/open-interest/%s-%s-%d.json', symbol, kind, n)",
             # The cursor is opaque: empty on the last page, as the venue sends it.
@@ -104,7 +104,7 @@ def write_bybit(con: duckdb.DuckDBPyConnection, out: Path) -> int:
     count += write_files(
         con,
         out,
-        _pages(
+        pages(
             """select venue_symbol as symbol, 'f' as kind, epoch_ms(day_at(0) + to_hours(hour_of_year)) as ms,
                 printf('{"symbol":"%s","fundingRate":"%.8f","fundingRateTimestamp":"%d"}', venue_symbol, rate,
                     ms) as item
@@ -122,7 +122,7 @@ def write_bybit(con: duckdb.DuckDBPyConnection, out: Path) -> int:
         with event as (
             select venue_symbol, side, k, epoch_ms(day_at(0)) + ms_of_year as ms, usd,
                 printf(pf, price * case when side = 0 then 0.996 else 1.004 end) as p
-            from liquidation join by_ using (venue_id, coin_id)
+            from linear_liquidation join by_ using (venue_id, coin_id)
         ),
         line as (select *, printf('%.6f', usd / p::double) as v from event where round(usd / p::double, 6) > 0)
         select printf('bybit/stream/allLiquidation/%s.jsonl', strftime(day_at(k), '%Y-%m-%d')),

@@ -1,5 +1,9 @@
 """The eight other venues as declared Parquet files: plain tables, as a third party would hand them over.
 
+OKX, Bitget and Hyperliquid have files of their own format besides. What those tell once and for all (liquidations and
+auto-deleveraging of the coins in focus, on some days) is left out here; bars, open interest, funding and depth describe what the
+venue's own files describe too, with the same numbers.
+
 Every file has ``timestamp`` (TIMESTAMPTZ, UTC), ``venue``, ``symbol`` (the venue's own name) and ``coin`` (base asset).
 All are linear perpetuals. Prices are USD per unit of the base asset and quantities base units, also for kPEPE.
 
@@ -14,12 +18,14 @@ All are linear perpetuals. Prices are USD per unit of the base asset and quantit
     every 5 minutes on the two days.
 ``liquidations.parquet``
     timestamp, venue, symbol, coin, side (``long`` or ``short``: what was liquidated), quantity, price,
-    value_usd: fill prices; one row per side and day, hour or minute (denser in the event).
+    value_usd: fill prices; one row per side and day, hour or minute (denser in the event). Not: the days and coins of
+    ``contracts.OWN_LIQUIDATIONS``.
 ``funding.parquet``
     timestamp (settlement), venue, symbol, coin, funding_rate (fraction per interval),
     interval_hours (8; Hyperliquid 1).
 ``adl.parquet``
-    timestamp, venue, symbol, coin, adl_usd, haircut_usd: Hyperliquid only, one row per coin and minute.
+    timestamp, venue, symbol, coin, adl_usd, haircut_usd: Hyperliquid only, one row per coin and minute. adl_usd is empty
+    for the coins in focus, whose fills tell it; what their owners lost by it no fill tells.
 ``depth.parquet``
     timestamp, venue, symbol, coin, side (``bid`` or ``ask``), band_bps (100 or 200), depth_usd: cumulative from mid.
 """
@@ -28,6 +34,7 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.sources.demo.contracts import FOCUS
 from dagster_project.sources.demo.files import write_parquet
 
 _HAIRCUT = 0.02
@@ -57,7 +64,8 @@ _QUERIES = {
             base_asset as coin, case when side = 0 then 'long' else 'short' end as side,
                 round(usd / price, 8) as quantity, price,
             round(usd, 4) as value_usd
-        from liquidation join declared using (venue_id, coin_id) order by venue_id, coin_id, ms_of_year, side, usd""",
+        from declared_liquidation join declared using (venue_id, coin_id)
+        order by venue_id, coin_id, ms_of_year, side, usd""",
     "funding": """
         select timezone('UTC', day_at(0) + to_hours(hour_of_year)) as timestamp, venue, venue_symbol as symbol,
             base_asset as coin, rate as funding_rate, case when venue = 'hyperliquid' then 1
@@ -65,7 +73,8 @@ _QUERIES = {
         from funding join declared using (venue_id, coin_id) order by venue_id, coin_id, hour_of_year""",
     "adl": f"""
         select timezone('UTC', day_at(0) + to_milliseconds(ms_of_year)) as timestamp, venue, venue_symbol as symbol,
-            base_asset as coin, usd as adl_usd, round(usd * {_HAIRCUT}, 2) as haircut_usd
+            base_asset as coin, case when base_asset not in {FOCUS} then usd end as adl_usd,
+            round(usd * {_HAIRCUT}, 2) as haircut_usd
         from adl join declared using (coin_id) where venue = 'hyperliquid' order by coin_id, ms_of_year""",
     "depth": """
         select timezone('UTC', minute_at(t)) as timestamp, venue, venue_symbol as symbol, base_asset as coin, side,

@@ -6,7 +6,9 @@ What does not: what the files say (``*_files.py``).
 
 import hashlib
 import io
+import struct
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import duckdb
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _WRITERS = 2
 _BATCH = 2000
+_LZ4_BLOCK = 4 * 1024 * 1024
+_STORED_BLOCK = 0xFFFF
 
 
 def zip_bytes(member: str, text: str) -> bytes:
@@ -31,13 +35,41 @@ def zip_bytes(member: str, text: str) -> bytes:
     return buffer.getvalue()
 
 
+def lz4_bytes(text: str) -> bytes:
+    """Return an LZ4 frame whose blocks are stored, not compressed: the library at hand would decide the compressed bytes.
+
+    Format: github.com/lz4/lz4, doc/lz4_Frame_format.md (independent blocks of at most 4 MiB, no checksums).
+    """
+    body = text.encode()
+    blocks = [body[start : start + _LZ4_BLOCK] for start in range(0, len(body), _LZ4_BLOCK)]
+    parts = [(len(block) | 0x80000000).to_bytes(4, "little") + block for block in blocks]
+    return b"\x04\x22\x4d\x18\x60\x70\x73" + b"".join(parts) + b"\0\0\0\0"
+
+
+def gzip_bytes(text: str) -> bytes:
+    """Return a gzip member whose deflate blocks are stored, for the same reason (RFC 1951, 1952)."""
+    body = text.encode()
+    starts = list(range(0, max(len(body), 1), _STORED_BLOCK))
+    parts = []
+    for start in starts:
+        block = body[start : start + _STORED_BLOCK]
+        size = len(block)
+        parts.append(struct.pack("<BHH", start == starts[-1], size, 0xFFFF - size) + block)
+    head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    return head + b"".join(parts) + struct.pack("<II", zlib.crc32(body), len(body) % 2**32)
+
+
 def _write(path: str, body: bytes) -> None:
     Path(path).write_bytes(body)
 
 
+_PACKERS = {"lz4": lz4_bytes, "gz": gzip_bytes}
+
+
 def _write_item(path: str, text: str) -> None:
     if not path.endswith(".zip"):
-        _write(path, text.encode())
+        packed = _PACKERS.get(path.rpartition(".")[2])
+        _write(path, packed(text) if packed else text.encode())
         return
     name = path.rpartition("/")[2]
     body = zip_bytes(f"{name[:-4]}.csv", text)
@@ -58,7 +90,7 @@ def write_files(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> int:
         con: Connection that holds the market tables.
         root: Folder under which the relative paths are created.
         query: SQL returning (relative path, text); a path that ends in ``.zip`` becomes an archive with one member
-            ``<stem>.csv`` and a ``.CHECKSUM`` beside it.
+            ``<stem>.csv`` and a ``.CHECKSUM`` beside it, one in ``.lz4`` a frame and one in ``.gz`` a gzip member.
     """
     cursor = con.execute(query)
     known: set[str] = set()

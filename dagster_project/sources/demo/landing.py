@@ -1,46 +1,22 @@
 """Land the sample: every file goes where the venue's own files will go, with a manifest that calls it synthetic."""
 
 import json
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
-from dagster_project.lib.errors import DataError
 from dagster_project.lib.home import Home
 from dagster_project.lib.landing import Arrival, Landing, remove_tree
 from dagster_project.sources import files
 from dagster_project.sources.demo import generate_sample
+from dagster_project.sources.demo.places import EVENT, PLACES, Days, Found
 
 LICENCE = "synthetic, made by Delever (Apache-2.0)"
 SPECS = Path(__file__).parent / "specs"
 
-YEAR = (date(2025, 1, 1), date(2025, 12, 31))
-EVENT = (date(2025, 10, 10), date(2025, 10, 11))
-
-ARCHIVES = {"klines": "klines", "indexPriceKlines": "index_klines", "bookDepth": "book_depth"}
-"""Folder in Binance's archive: dataset in landing."""
-
-PAGES = {
-    "binance/fapi/openInterestHist": ("binance", "open_interest"),
-    "binance/fapi/fundingRate": ("binance", "funding"),
-    "bybit/v5/market/kline": ("bybit", "klines"),
-    "bybit/v5/market/index-price-kline": ("bybit", "index_klines"),
-    "bybit/v5/market/open-interest": ("bybit", "open_interest"),
-    "bybit/v5/market/funding/history": ("bybit", "funding"),
-}
-"""Folder of REST pages: source and dataset in landing."""
-
-STREAMS = {
-    "binance/stream/forceOrder": ("binance", "liquidations"),
-    "bybit/stream/allLiquidation": ("bybit", "liquidations"),
-}
-"""Folder of recorded messages, one file a day."""
-
-_FINE = re.compile(r"-(?:5m|5min|1)-\d+\.json$")
-_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})")
+SAMPLED: frozenset[tuple[str, str]] = frozenset((place.feed, place.entity) for place in PLACES)
+"""Feed and entity of every raw dataset, but the declared ones, that the sample has files of."""
 
 
 @dataclass(frozen=True)
@@ -63,40 +39,37 @@ def land_sample(home: Home) -> Landed:
     generate_sample(made)
     try:
         landing = Landing(home.landing)
-        batches: dict[tuple[str, str, str], list[Arrival]] = defaultdict(list)
-        for place, arrival in _arrivals(made):
-            batches[place].append(arrival)
-        total = sum(len(batch) for batch in batches.values())
-        size = sum(arrival.local.stat().st_size for batch in batches.values() for arrival in batch)
-        changed = sum(landing.land(*place, batch, move=True) for place, batch in batches.items())
+        batches: dict[tuple[bool, str, str, str], list[Arrival]] = defaultdict(list)
+        for is_last, place, arrival in _arrivals(made):
+            batches[is_last, *place].append(arrival)
+        total = sum(len(arrivals) for arrivals in batches.values())
+        size = sum(arrival.local.stat().st_size for arrivals in batches.values() for arrival in arrivals)
+        changed = 0
+        # A file that two entities are read from is copied to the first and moved to the last.
+        for is_last, feed, entity, batch in sorted(batches):
+            arrivals = batches[is_last, feed, entity, batch]
+            changed += landing.land(feed, entity, batch, arrivals, move=is_last).changed
     finally:
         remove_tree(made)
     return Landed(files=total, changed=changed, bytes=size)
 
 
-def _arrivals(made: Path) -> Iterator[tuple[tuple[str, str, str], Arrival]]:
-    archive = made / "binance/data/futures/um/daily"
-    for folder, dataset in ARCHIVES.items():
-        for path in sorted((archive / folder).rglob("*.zip")):
-            day = _day(path)
-            upstream = path.with_name(path.name + ".CHECKSUM").read_text().split()[0]
-            yield (
-                ("binance", dataset, day.isoformat()),
-                _arrival(path, made, (day, day), "complete", upstream_sha256=upstream),
-            )
-    for folder, (source, dataset) in PAGES.items():
-        for path in sorted((made / folder).glob("*.json")):
-            period = EVENT if _FINE.search(path.name) else YEAR
-            yield (source, dataset, "2025"), _arrival(path, made, period, "complete")
-    for folder, (source, dataset) in STREAMS.items():
-        for path in sorted((made / folder).glob("*.jsonl")):
-            day = _day(path)
-            yield (source, dataset, day.isoformat()), _arrival(path, made, (day, day), "complete")
-    yield from _declared(made / "declared")
+def _arrivals(made: Path) -> Iterator[tuple[bool, tuple[str, str, str], Arrival]]:
+    """Files with where they land, and whether it is the last place to which they do."""
+    found = [one for place in PLACES for one in place.files(made)]
+    times = Counter(one.path for one in found)
+    for one in found:
+        times[one.path] -= 1
+        yield times[one.path] == 0, (one.place.feed, one.place.entity, one.batch), _arrival(one, made)
+    for place, arrival in [*_declared(made / "declared"), *_book(made)]:
+        yield True, place, arrival
+
+
+def _book(made: Path) -> Iterator[tuple[tuple[str, str, str], Arrival]]:
     described = json.loads((made / "SAMPLE.json").read_text())
     edition = f"seed-{described['seed']}-v{described['generator_version']}"
     for path in sorted([*(made / "book").iterdir(), made / "SAMPLE.json"]):
-        yield ("sample", "book", edition), _arrival(path, made, (EVENT[0], EVENT[0]), "complete")
+        yield ("sample", "book", edition), _plain(path, made, (EVENT[0], EVENT[0]), "complete")
 
 
 def _declared(folder: Path) -> Iterator[tuple[tuple[str, str, str], Arrival]]:
@@ -107,9 +80,16 @@ def _declared(folder: Path) -> Iterator[tuple[tuple[str, str, str], Arrival]]:
         yield ("declared", dataset, "files"), described
 
 
-def _arrival(
-    path: Path, made: Path, period: tuple[date, date], completeness: str, upstream_sha256: str | None = None
-) -> Arrival:
+def _arrival(one: Found, made: Path) -> Arrival:
+    plain = _plain(one.path, made, one.days, one.place.completeness)
+    checksum = one.path.with_name(one.path.name + ".CHECKSUM")
+    upstream = checksum.read_text().split()[0] if one.path.suffix == ".zip" else None
+    return plain.model_copy(
+        update={"name": one.name, "reader": one.place.reader, "context": one.context, "upstream_sha256": upstream}
+    )
+
+
+def _plain(path: Path, made: Path, days: Days, completeness: str) -> Arrival:
     return Arrival(
         local=path,
         name=path.name,
@@ -117,14 +97,6 @@ def _arrival(
         licence=LICENCE,
         source_class="synthetic",
         completeness=completeness,
-        period_start=period[0],
-        period_end=period[1],
-        upstream_sha256=upstream_sha256,
+        period_start=days[0],
+        period_end=days[1],
     )
-
-
-def _day(path: Path) -> date:
-    found = _DAY.search(path.name)
-    if found is None:
-        raise DataError(f"{path.name} has no date in its name.")
-    return date.fromisoformat(found[1])

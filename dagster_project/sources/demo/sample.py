@@ -12,14 +12,33 @@ from pathlib import Path
 import duckdb
 
 from dagster_project.sources.demo import market
+from dagster_project.sources.demo.aggregator_files import write_aggregators
 from dagster_project.sources.demo.binance_files import write_binance
+from dagster_project.sources.demo.binance_more_files import write_binance_more
+from dagster_project.sources.demo.bitget_files import write_bitget
 from dagster_project.sources.demo.book import write_book
 from dagster_project.sources.demo.bybit_files import write_bybit
+from dagster_project.sources.demo.bybit_more_files import write_bybit_more
+from dagster_project.sources.demo.contracts import load_contracts
 from dagster_project.sources.demo.declared_files import write_declared
+from dagster_project.sources.demo.derived import build_derived
+from dagster_project.sources.demo.faulty_files import write_faulty
+from dagster_project.sources.demo.hyperliquid_files import write_hyperliquid
+from dagster_project.sources.demo.okx_files import write_okx
+from dagster_project.sources.demo.split import split_market
 from dagster_project.sources.demo.universe import VENUES, load_universe
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raise it with any change that alters a byte of the sample; it is written to SAMPLE.json."""
+
+
+DELIBERATE = {
+    "faulty/bybit/v5/market/kline/ETHUSDT-D-cut.json": "cut short; its bars stand in bybit/v5/market/kline/ETHUSDT-D-1.json",
+    "faulty/bybit/v5/market/kline/ETHUSDT-D-swapped.json": "high and low of one bar exchanged; the bar stands in the same page",
+    "binance/data/futures/cm/daily/liquidationSnapshot": "every row is written twice, as in the real archive",
+    "okx/api/v5/market/history-candles": "the newest bar of every page is still open (confirm 0)",
+}
+"""Faults and repeats that were put in for the pipeline to find."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +267,9 @@ def _write(work: Path, seed: int, threads: int) -> tuple[Calibration, ...]:
         con.execute("set timezone = 'UTC'")
         load_universe(con)
         market.build_market(con, seed)
+        load_contracts(con)
+        split_market(con)
+        build_derived(con)
 
         def run(writers: tuple[Callable[[duckdb.DuckDBPyConnection, Path], int], ...]) -> None:
             with con.cursor() as cursor:
@@ -257,7 +279,8 @@ def _write(work: Path, seed: int, threads: int) -> tuple[Calibration, ...]:
 
         # Binance's 15,000 archives wait for the file system most of the time; the rest is computed meanwhile.
         with ThreadPoolExecutor(2) as pool:
-            shares = ((write_binance,), (write_declared, write_bybit, write_book))
+            more = (write_binance_more, write_bybit_more, write_okx, write_bitget, write_hyperliquid, write_aggregators)
+            shares = ((write_binance,), (write_declared, write_bybit, write_book, *more, write_faulty))
             for future in [pool.submit(run, share) for share in shares]:
                 future.result()
         calibrations = _calibrations(con)
@@ -268,6 +291,7 @@ def _write(work: Path, seed: int, threads: int) -> tuple[Calibration, ...]:
             "generator": "dagster_project.sources.demo",
             "generator_version": GENERATOR_VERSION,
             "seed": seed,
+            "deliberate": DELIBERATE,
             "calibrations": [
                 {"figure": c.figure, "target": c.target, "achieved": c.achieved, "basis": c.basis} for c in calibrations
             ],

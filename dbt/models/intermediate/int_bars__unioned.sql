@@ -1,12 +1,23 @@
--- A venue's own candles win over a file's for the same contract, interval and start.
+-- A venue's own candles win over another feed's, and those over a file's, for the same contract, interval and start.
+-- Candles of contracts that are not quoted in USD stay in staging: their prices are no USD.
 {%- set columns -%}
     venue, venue_symbol, base_asset, contract_type, interval_seconds, bar_start_at, open_price, high_price, low_price,
     close_price, base_quantity, notional_usd, volume_basis, completeness, source_class, source
 {%- endset %}
-with venue_bars as (
-    select {{ columns }} from {{ ref('stg_binance__klines') }}
-    union all
-    select {{ columns }} from {{ ref('stg_bybit__klines') }}
+{%- set same_bar -%}
+    on further.venue = nearer.venue
+    and further.venue_symbol = nearer.venue_symbol
+    and further.interval_seconds = nearer.interval_seconds
+    and further.bar_start_at = nearer.bar_start_at
+{%- endset %}
+with own_bars as (
+    select {{ columns }} from {{ ref('stg_venues__klines') }}
+    where feed = venue and is_usd_quoted is distinct from false
+),
+
+other_bars as (
+    select {{ columns }} from {{ ref('stg_venues__klines') }}
+    where feed <> venue and is_usd_quoted is distinct from false
 ),
 
 file_bars as (
@@ -14,17 +25,24 @@ file_bars as (
     where price_kind = 'last'
 ),
 
+venue_bars as (
+    select * from own_bars
+    union all
+    select further.*
+    from other_bars as further
+    left join own_bars as nearer
+        {{ same_bar }}
+    where nearer.venue is null
+),
+
 bars as (
     select * from venue_bars
     union all
-    select file_bars.*
-    from file_bars
-    left join venue_bars
-        on file_bars.venue = venue_bars.venue
-        and file_bars.venue_symbol = venue_bars.venue_symbol
-        and file_bars.interval_seconds = venue_bars.interval_seconds
-        and file_bars.bar_start_at = venue_bars.bar_start_at
-    where venue_bars.venue is null
+    select further.*
+    from file_bars as further
+    left join venue_bars as nearer
+        {{ same_bar }}
+    where nearer.venue is null
 )
 
 select

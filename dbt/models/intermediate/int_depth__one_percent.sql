@@ -1,17 +1,19 @@
 -- USD resting within 1 % of mid, both sides of one snapshot; a snapshot with one side only has no total.
 {%- set columns = 'venue, venue_symbol, base_asset, event_at, side, depth_usd, completeness, source_class' %}
 with sides as (
-    select {{ columns }}, 1 as preference from {{ ref('stg_binance__book_depth') }}
+    select {{ columns }}, case when feed = venue then 1 else 2 end as preference from {{ ref('stg_venues__depth') }}
     where band_bps = 100
     union all
-    select {{ columns }}, 2 as preference from {{ ref('stg_files__depth') }}
+    select {{ columns }}, 3 as preference from {{ ref('stg_files__depth') }}
     where band_bps = 100
 ),
 
 ranked as (
     select
         *,
-        row_number() over (partition by venue, venue_symbol, event_at, side order by preference) as rank_in_time
+        row_number() over (
+            partition by venue, venue_symbol, event_at, side order by preference, depth_usd
+        ) as rank_in_time
     from sides
 )
 

@@ -3,9 +3,8 @@
     'venue, venue_symbol, base_asset, interval_seconds, bar_start_at, close_price, completeness, source_class, source'
 %}
 with venue_bars as (
-    select {{ columns }} from {{ ref('stg_binance__index_klines') }}
-    union all
-    select {{ columns }} from {{ ref('stg_bybit__index_klines') }}
+    select {{ columns }} from {{ ref('stg_venues__reference_klines') }}
+    where price_kind = 'index' and feed = venue
 ),
 
 file_bars as (

@@ -1,15 +1,26 @@
--- One observation per contract and time. Where the venue reports base units only, USD is the quantity at the close of
--- the last bar that ended at or before the observation, at most a day old.
+-- One observation per contract and time. Other feeds than the venue's own count where it and the files are silent.
+-- Where a feed reports base units only, USD is the quantity at the close of the last bar that ended at or before the
+-- observation, at most a day old.
 {%- set columns -%}
     venue, venue_symbol, base_asset, contract_type, event_at, period_seconds, base_quantity, notional_usd,
     completeness, source_class, source
 {%- endset %}
-with observations as (
-    select {{ columns }}, 1 as preference from {{ ref('stg_binance__open_interest') }}
-    union all
-    select {{ columns }}, 1 as preference from {{ ref('stg_bybit__open_interest') }}
+with nearer as (
+    select {{ columns }}, 1 as preference from {{ ref('stg_venues__open_interest') }}
+    where feed = venue
     union all
     select {{ columns }}, 2 as preference from {{ ref('stg_files__open_interest') }}
+),
+
+others as (
+    select {{ columns }}, 3 as preference from {{ ref('stg_venues__open_interest') }}
+    where feed <> venue
+),
+
+observations as (
+    select * from nearer
+    union all
+    {{ where_nearer_is_silent('others', 'nearer') }}
 ),
 
 ranked as (
@@ -17,7 +28,7 @@ ranked as (
         *,
         row_number() over (
             partition by venue, venue_symbol, event_at
-            order by preference, coalesce(period_seconds, 0), notional_usd, base_quantity
+            order by preference, coalesce(period_seconds, 0), notional_usd, base_quantity, source
         ) as rank_in_time
     from observations
 ),

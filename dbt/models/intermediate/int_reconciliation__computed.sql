@@ -103,6 +103,7 @@ from_published as (
 listed as (
     select venue, count(distinct venue_symbol) as contracts_listed, count(distinct base_asset) as assets_listed
     from {{ ref('stg_reference__instruments') }}
+    where not is_former
     group by venue
 ),
 
@@ -553,8 +554,9 @@ depth as (
 ),
 
 adl as (
-    select * from {{ ref('stg_files__adl') }}
+    select * from {{ ref('int_adl__unioned') }}
     where venue = 'hyperliquid'
+        and not is_told_by_fills
         and event_at >= timestamptz '2025-10-10 00:00:00+00'
         and event_at < timestamptz '2025-10-11 00:00:00+00'
 ),

@@ -108,7 +108,7 @@ adl_events as (
         adl.*,
         coalesce(intervals.interval_seconds, 60) as bar_seconds,
         {{ floor_to_seconds('adl.event_at', 'coalesce(intervals.interval_seconds, 60)') }} as bar_start_at
-    from {{ ref('stg_files__adl') }} as adl
+    from {{ ref('int_adl__unioned') }} as adl
     inner join windows
         on adl.event_at >= windows.window_start_at
         and adl.event_at < windows.window_end_at

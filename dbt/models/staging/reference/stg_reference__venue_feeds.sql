@@ -2,12 +2,14 @@
 select
     venue,
     dataset,
+    product,
     attribute,
     value,
     cast(valid_from as timestamptz) as valid_from_at,
     cast(
         coalesce(
-            lead(valid_from) over (partition by venue, dataset, attribute order by valid_from), date '2999-12-31'
+            lead(valid_from) over (partition by venue, dataset, product, attribute order by valid_from),
+            date '2999-12-31'
         ) as timestamptz
     ) as valid_to_at,
     source,

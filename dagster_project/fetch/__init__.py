@@ -1,0 +1,1 @@
+"""Fetching: how bytes come from a venue into landing. Knows HTTP, limits, paging and archives; knows no venue."""

@@ -1,0 +1,11 @@
+select
+    dataset,
+    venue,
+    date,
+    reason,
+    count(*) as records,
+    'measured' as source_class,
+    'complete' as completeness
+from {{ source('raw', 'quarantine') }}
+group by dataset, venue, date, reason
+order by dataset, venue, date, reason

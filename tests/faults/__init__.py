@@ -1,0 +1,1 @@
+"""Faults of venues, networks and files, run against every connector."""
