@@ -70,6 +70,21 @@ def bybit_world(world):
     world.add("bybit__open_interest", [{**interest, "date": after.date()}], **linear)
 
 
+def operations_world(world):
+    """A file and two records set aside, an hour that the archive lacks, and ten minutes that no collector heard."""
+    received = {"ingested_at": at(datetime(2025, 10, 11, tzinfo=UTC)), "feed": "'binance'"}
+    aside = {**received, "entity": "'klines'", "venue": "'binance'", "landing_path": "'page-1'", "date": DAY}
+    reasons = [("no usable time", 3), ("no usable time", 5), ("cannot be read", None)]
+    rows = [{**aside, "reason": f"'{reason}'", "record": record} for reason, record in reasons]
+    world.add("quarantine", rows, dataset="binance__klines")
+    gap = {**received, "date": DAY, "gap_from_at": at(STRESS), "cause": "'archive has no file'"}
+    until = at(STRESS + timedelta(hours=1))
+    gap |= {"gap_to_at": until, "entity": "'klines'", "is_permanent": "true"}
+    world.add("data_gap", [gap], venue="binance")
+    silence = {**received, "date": DAY, "gap_from_at": at(STRESS), "gap_to_at": until, "cause": "'disconnected'"}
+    world.add("collector_gap", [{**silence, "topic": "'!forceOrder@arr'"}], venue="binance")
+
+
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory, raw_world, build_warehouse):
     """Built from the two venues, an unattributed file, deleveraging without candles, and a venue that no seed knows."""
@@ -77,6 +92,7 @@ def warehouse(tmp_path_factory, raw_world, build_warehouse):
     world = raw_world(work / "raw")
     binance_world(world)
     bybit_world(world)
+    operations_world(world)
     file_row = {"venue_symbol": "'BTC'", "base_asset": "'BTC'", "contract_type": "'linear'"}
     world.add(
         "files_liquidations",
@@ -219,6 +235,18 @@ def test_deleveraging_without_candles_keeps_its_minute(warehouse):
     assert row["bar_start_at"] == datetime(2025, 10, 10, 21, 16, tzinfo=UTC)
     assert (row["interval_seconds"], row["phase"], row["adl_haircut_usd"], row["adl_usd"]) == (60, "cascade", 7.5, None)
     assert row["close_price"] is None
+
+
+def test_what_is_missing_and_what_was_set_aside_is_published(warehouse):
+    rows = warehouse.rows("select dataset, venue, date, reason, records from marts.quarantine_summary order by reason")
+    assert [tuple(row.values()) for row in rows] == [
+        ("binance__klines", "binance", DAY, "cannot be read", 1),
+        ("binance__klines", "binance", DAY, "no usable time", 2),
+    ]
+    gap = warehouse.row("select * from marts.data_gap")
+    assert (gap["feed"], gap["entity"], gap["gap_from_at"], gap["is_permanent"]) == ("binance", "klines", STRESS, True)
+    assert gap["gap_to_at"] - gap["gap_from_at"] == timedelta(hours=1)
+    assert warehouse.row("select * from marts.collector_gap")["topic"] == "!forceOrder@arr"
 
 
 def test_venue_that_no_seed_knows_is_unlisted(warehouse):

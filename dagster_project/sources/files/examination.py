@@ -17,11 +17,13 @@ from dagster_project.lib.duck import connect, identifier, literal
 from dagster_project.lib.errors import DataError
 from dagster_project.sources.files.canonical import targets
 from dagster_project.sources.files.folder import DeclaredFile
-from dagster_project.sources.files.records import Form, pointers_of, read_records
+from dagster_project.sources.files.form import Form
+from dagster_project.sources.files.records import read_records
 from dagster_project.sources.files.rows import TIME_UNITS, Rows
 from dagster_project.sources.files.spec import FileSpec
 from dagster_project.sources.files.text import listed, quoted, shown, suggestion
 from dagster_project.sources.files.unpack import Unpacked, unpack
+from dagster_project.sources.files.values import Values
 from schemas.raw import row_rules
 
 CLOCK_SKEW = timedelta(seconds=5)
@@ -141,14 +143,14 @@ def look(connection: duckdb.DuckDBPyConnection, declared: DeclaredFile, scratch:
         names = names_of(found.unpacked, declared.relative)
         found.missing = missing_columns(connection, spec, found.form)
         found.faults += _missing_faults(found)
-        rows = Rows(spec, names)
+        rows = Rows(spec, found.form, names)
         unit, fault = time_unit(connection, rows)
         found.faults += [fault] if fault else []
-        found.rows = Rows(spec, names, unit)
+        found.rows = Rows(spec, found.form, names, unit)
     except DataError as error:
         found.faults.append(str(error))
         return found
-    _probe(connection, found)
+    _probe(connection, found, found.rows)
     _judge(connection, found)
     return found
 
@@ -163,12 +165,9 @@ def missing_columns(connection: duckdb.DuckDBPyConnection, spec: FileSpec, form:
     names = [name for name in spec.file_columns() if name not in form.columns]
     if not names or not form.records:
         return []
-    checks = []
-    for name in names:
-        # An empty value is there; a pointer that leads nowhere gives NULL.
-        there = ", ".join(f"json_extract(payload, {literal(pointer)})" for pointer in pointers_of(spec, name))
-        checks.append(f"count(coalesce({there}))")
-    counts = connection.execute(f"SELECT {', '.join(checks)} FROM file_records").fetchone() or ()
+    values = Values(spec, form)
+    checks = ", ".join(f"count({values.is_there(name)})" for name in names)
+    counts = connection.execute(f"SELECT {checks} FROM file_records").fetchone() or ()
     return [name for name, count in zip(names, counts, strict=True) if not count]
 
 
@@ -219,38 +218,42 @@ def _form_hints(found: Examination) -> Iterator[str]:
         yield "it was read without a header: name its columns under csv.columns, or say csv.header: true"
 
 
-def _probe(connection: duckdb.DuckDBPyConnection, found: Examination) -> None:
-    """The table ``probe``: canonical rows with what raw adds to them, so that raw's rules can be asked."""
-    if found.rows is None:
-        raise AssertionError("called for files that could be read")
+def _probe(connection: duckdb.DuckDBPyConnection, found: Examination, rows: Rows) -> None:
+    """The table ``probe``: canonical rows with what raw adds to them, and whether raw's rules take them."""
     spec = found.declared.spec
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE probe AS SELECT *, CAST(event_at AS DATE) AS date, "
-        f"{literal(spec.source_class)} AS source_class, '' AS landing_path, now() AS ingested_at FROM ({found.rows.select()})"
-    )
+    usable = " AND ".join(f"coalesce({condition}, false)" for _, _, condition in rules_of(spec.dataset))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE probe AS SELECT *, {usable} AS is_usable FROM ({rows.select()})")
 
 
 def _judge(connection: duckdb.DuckDBPyConnection, found: Examination) -> None:
-    rules = list(rules_of(found.declared.spec.dataset))
-    usable = " AND ".join(f"coalesce({condition}, false)" for _, _, condition in rules)
-    connection.execute("ALTER TABLE probe ADD COLUMN is_usable BOOLEAN")
-    connection.execute(f"UPDATE probe SET is_usable = {usable}")
-    counts = ", ".join(
-        f"count(*) FILTER (NOT coalesce({condition}, false)), min(record) FILTER (NOT coalesce({condition}, false))"
-        for _, _, condition in rules
-    )
     row = connection.execute(
-        "SELECT count(*), count(*) FILTER (is_usable), min(event_at) FILTER (is_usable), max(event_at) FILTER (is_usable), "
-        f"{counts} FROM probe"
+        "SELECT count(*), count(*) FILTER (is_usable), min(event_at) FILTER (is_usable), max(event_at) FILTER (is_usable) "
+        "FROM probe"
     ).fetchone() or (0, 0, None, None)
     found.total, found.usable = row[0] + found.form.broken, row[1]
     found.first, found.last = row[2], row[3]
-    for index, (reason, column, condition) in enumerate(rules):
-        rows, record = row[4 + 2 * index : 6 + 2 * index]
-        if rows:
-            found.violations.append(Violation(reason, column, condition, rows, record))
-    found.violations.sort(key=lambda violation: -violation.rows)
+    if row[1] < row[0]:
+        found.violations = _violations(connection, found.declared.spec.dataset)
     found.faults += _row_faults(connection, found)
+
+
+def _violations(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[Violation]:
+    """The rules that rows break, the one that most break first."""
+    rules = list(rules_of(dataset))
+    counts = connection.execute(
+        "SELECT "
+        + ", ".join(
+            f"count(*) FILTER (NOT coalesce({condition}, false)), min(record) FILTER (NOT coalesce({condition}, false))"
+            for _, _, condition in rules
+        )
+        + " FROM probe WHERE NOT is_usable"
+    ).fetchone() or (0, None) * len(rules)
+    broken = [
+        Violation(reason, column, condition, counts[2 * index], counts[2 * index + 1])
+        for index, (reason, column, condition) in enumerate(rules)
+        if counts[2 * index]
+    ]
+    return sorted(broken, key=lambda violation: -violation.rows)
 
 
 def rules_of(dataset: str) -> Iterator[tuple[str, str | None, str]]:

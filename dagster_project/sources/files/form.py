@@ -1,7 +1,7 @@
 """The tables that the records of a declared file are read into, and how they were read.
 
-``file_records`` has ``record`` (from 1, through all members of a zip), ``piece`` and the values: of CSV and Parquet a column each,
-named ``v0``, ``v1``, ... by its place, so that a stranger's column names stay data; of JSON one text, ``payload``.
+``file_records`` has ``record`` (from 1, through all members of a zip), ``piece`` and the values: of CSV and Parquet a column
+each, named ``v0``, ``v1``, ... by its place, so that a stranger's column names stay data; of JSON one text, ``payload``.
 ``file_broken`` has the records that cannot be read: ``record``, ``reason``, ``payload`` and how many ``lines`` they take.
 """
 

@@ -251,8 +251,7 @@ def _columns(
     bad = _bad_conditions(spec.dataset, columns, raws)
     # Once, for the many questions that follow.
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE probe_cells AS SELECT * FROM probe JOIN ({rows.values.source()}) "
-        "USING (record)"
+        f"CREATE OR REPLACE TEMP TABLE probe_cells AS SELECT * FROM probe JOIN ({rows.values.source()}) USING (record)"
     )
     counts = connection.execute(
         "SELECT "

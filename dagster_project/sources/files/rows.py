@@ -77,9 +77,10 @@ class Rows:
         if spec.period_label == "end":
             event = f"stamp - to_seconds({identifier(PERIOD_COLUMNS[spec.dataset])})"
         own_time = f", {event} AS {identifier(spec.time_column)}" if spec.time_column != "event_at" else ""
+        # Materialised: a filter on the venue would otherwise take every JSON record apart a second time.
+        how = "MATERIALIZED " if spec.format == "json" else ""
         return (
-            # Materialised: a filter on the venue would otherwise take every record apart a second time.
-            f"WITH valued AS MATERIALIZED ({self.values.source()}), named AS ({' UNION ALL '.join(parts)})\n"
+            f"WITH valued AS {how}({self.values.source()}), named AS ({' UNION ALL '.join(parts)})\n"
             f"SELECT record, venue, {literal(spec.source)} AS source, {self._completeness()} AS completeness, {event} AS event_at"
             f"{own_time}, {', '.join(identifier(name) for name in self.targets)}\nFROM named{self._chosen()}"
         )
@@ -154,11 +155,8 @@ class Rows:
 
     def moment(self) -> str:
         """SQL of the row's time (TIMESTAMPTZ); NULL where it is none, or outside the years that data can be of."""
-        time = self.spec.time
-        if time.unit == "timestamp":
-            moment = self._text_moment()
-        else:
-            moment = _counted_moment(self.number(self.text(time.column or "")), self.time_unit)
+        is_counted = self.spec.time.unit != "timestamp"
+        moment = _counted_moment(self._count(), self.time_unit) if is_counted else self._text_moment()
         return (
             f"CASE WHEN {moment} >= TIMESTAMPTZ {literal(FIRST_MOMENT)} AND {moment} < TIMESTAMPTZ {literal(END_OF_TIME)} "
             f"THEN {moment} END"
@@ -166,15 +164,22 @@ class Rows:
 
     def unit_counts(self) -> str:
         """A SELECT of the number of times that fit each unit's size, and of the first record of each."""
-        value = f"TRY_CAST({self.number(self.text(self.spec.time.column or ''))} AS DOUBLE)"
+        value = f"TRY_CAST({self._count()} AS DOUBLE)"
         columns = ", ".join(
             f"count(*) FILTER ({_in_window('value', unit)}), min(record) FILTER ({_in_window('value', unit)})"
             for unit in TIME_UNITS
         )
         return f"SELECT {columns} FROM (SELECT record, {value} AS value FROM ({self.values.source()}))"
 
+    def _count(self) -> str:
+        column = self.spec.time.column or ""
+        return self.values.number(column) or self.number(self.text(column))
+
     def _mapped(self, name: str, item: Column) -> str:
         target = self.targets[name]
+        stored = self.values.number(item.column)
+        if stored and target.kind != "text" and item.unit is None and item.before is None and item.after is None:
+            return _number(stored, name, item, target)
         text = _cut(self.text(item.column), item)
         if target.kind == "text":
             return _mapped_text(text, item)
@@ -188,6 +193,12 @@ class Rows:
         if time.clock:
             text = f"({text} || ' ' || {self.text(time.clock)})"
         zone = literal(time.zone)
+        if time.column and time.clock is None and time.format is None:
+            # A column of moments is read as it is, without a detour through text.
+            if zoned := self.values.zoned_time(time.column):
+                return zoned
+            if local := self.values.local_time(time.column):
+                return f"({local} AT TIME ZONE {zone})"
         if time.format is not None:
             parsed = f"try_strptime({text}, {literal(time.format)})"
             is_zoned = re.search(r"%[zZ]", time.format.replace("%%", "")) is not None

@@ -82,7 +82,9 @@ class Values:
             outer = ".".join(parts[:cut])
             if outer in self.form.stored:
                 place = self.form.place(outer)
-                value = f"CASE WHEN json_valid({place}) THEN {place} END" if self.form.stored[outer] == "VARCHAR" else place
+                value = (
+                    f"CASE WHEN json_valid({place}) THEN {place} END" if self.form.stored[outer] == "VARCHAR" else place
+                )
                 return f"to_json({value})" if value == place else f"({value})::JSON", pointer_of(".".join(parts[cut:]))
         return None
 
