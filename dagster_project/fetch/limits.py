@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -56,7 +57,8 @@ class HostLimit:
     def pause(self, seconds: float) -> None:
         """Hold every process's requests to this host for this long."""
         until = max(time.time() + seconds, self._paused_until())
-        staged = self._pause.with_suffix(f".{os.getpid()}.part")
+        # Several threads may be refused at once.
+        staged = self._pause.with_suffix(f".{uuid.uuid4().hex}.part")
         staged.write_text(f"{until:.3f}")
         staged.replace(self._pause)
 

@@ -16,7 +16,7 @@ from dagster_project.fetch.hosts import Host
 from dagster_project.fetch.secrets import header_secret
 from dagster_project.fetch.tasks import Task
 from dagster_project.lib.duck import literal
-from dagster_project.sources.batch import Batch, epoch, number
+from dagster_project.sources.batch import Batch, Refused, epoch, number
 from dagster_project.sources.feed import Ask, Cadence, Contract, Feed, paged, snapshot
 
 NAME = "coinalyze"
@@ -150,6 +150,10 @@ def _read_instruments(batch: Batch) -> str:
 def _bars(batch: Batch, fields: str) -> str:
     """Bars of all contracts, each with the contract's name."""
     answers = batch.json("$", '{"symbol": "VARCHAR", "history": ["JSON"]}')
+    for number_, record in batch.connection.execute(
+        f"SELECT file_number, record FROM {answers} WHERE item.symbol IS NULL OR item.history IS NULL ORDER BY 1, 2"
+    ).fetchall():
+        batch.refused.append(Refused(number_, record, "no contract with its history", None))
     return batch.derive(
         f"SELECT file_number, symbol, from_json(entry, '{fields}') AS bar FROM ("
         f"SELECT file_number, item.symbol AS symbol, unnest(item.history) AS entry FROM {answers})"

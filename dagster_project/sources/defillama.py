@@ -35,6 +35,11 @@ def _read(batch: Batch) -> str:
     is_list = f"coalesce(json_type(item, '{chart}'), '') = 'ARRAY'"
     for (file_number,) in batch.connection.execute(f"SELECT file_number FROM {whole} WHERE NOT {is_list}").fetchall():
         batch.refuse_file(file_number, f"no list at {chart}")
+    odd = f"len(list_filter(from_json(item->'{chart}', '[\"JSON\"]'), day -> coalesce(json_type(day, '$[1]'), '') <> 'OBJECT'))"
+    for file_number, days in batch.connection.execute(
+        f"SELECT file_number, {odd} FROM {whole} WHERE {is_list} AND {odd} > 0"
+    ).fetchall():
+        batch.refuse_file(file_number, f"{days} entries of {chart} are no day with its values")
     # Each day is [time, {name: USD, ...}]; the names are those of the list beside it, which has the slugs.
     table = batch.derive(f"""
         WITH days AS (SELECT file_number, unnest(from_json(item->'{chart}', '[["JSON"]]')) AS day FROM {whole} WHERE {is_list}),

@@ -143,6 +143,9 @@ class Bench:
         if (feed.name, feed.entity, origin) == ("binance", "funding", "archive"):
             month = today.replace(day=1) - timedelta(days=1)
             return month.replace(day=1), month
+        if (feed.name, feed.entity, origin) == ("hyperliquid", "open_interest", "archive"):
+            # Published about a month later.
+            return today - timedelta(days=61), today - timedelta(days=60)
         return today - timedelta(days=3), today - timedelta(days=2)
 
     def home(self, name: str) -> Home:

@@ -71,6 +71,12 @@ def test_a_pause_holds_every_process() -> None:
     assert 0.2 < sum(slept) <= 0.31
 
 
+def test_threads_that_are_refused_at_once_all_pause() -> None:
+    limit = HostLimit(Host("refused", "https://venue.example", ((1000, 1.0),)))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: limit.pause(0.01), range(200)))
+
+
 def test_a_mirror_has_a_count_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host("mirrored", "https://venue.example", ((1, 30.0),))
     HostLimit(host).wait()

@@ -162,6 +162,14 @@ def test_row_of_an_unknown_exchange_is_set_aside(home: Home) -> None:
     assert set_aside(home, FEEDS["open_interest"]) == ["venue has no usable value"]
 
 
+def test_answer_without_a_history_is_set_aside(home: Home) -> None:
+    answer = [{"unexpected": 1}, {"symbol": "BTCUSDT_PERP.A"}, {"symbol": "ETHUSDT_PERP.A", "history": []}]
+    context = {"product": "aggregate", "period_seconds": "3600"}
+    land(home, FEEDS["open_interest"], "open_interest", {"a.json": answer}, (DAY, DAY), **context)
+    build_raw(FEEDS["open_interest"].dataset, home, DAY, DAY)
+    assert set_aside(home, FEEDS["open_interest"]) == ["no contract with its history"] * 2
+
+
 def test_period_that_still_runs_is_left_out(home: Home) -> None:
     now = datetime.now(UTC)
     begun = now.replace(minute=0, second=0, microsecond=0)

@@ -78,6 +78,13 @@ def test_value_that_is_no_number_is_set_aside(home: Home) -> None:
     assert set_aside(home, FEED) == ["open_interest is no number"]
 
 
+def test_entry_that_is_no_day_is_told(home: Home) -> None:
+    land_one(home, {"protocols": [], "totalDataChartBreakdown": [{"unexpected": 1}, [ms(DAY) // 1000, {"Y": 3}], [5]]})
+    build_raw(FEED.dataset, home, DAY, DAY)
+    assert [row["venue"] for row in raw_rows(home, FEED)] == ["y"]
+    assert set_aside(home, FEED) == ["2 entries of $.totalDataChartBreakdown are no day with its values"]
+
+
 def test_answer_without_the_chart_is_set_aside(home: Home) -> None:
     land_one(home, {"protocols": [], "totalDataChartBreakdown": None})
     build_raw(FEED.dataset, home, DAY, DAY)

@@ -456,6 +456,33 @@ def test_member_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
     assert "no member matches 'c*'; it holds a.csv, b.csv" in said
 
 
+def test_parquet_members_of_other_types_and_columns(home: Home, tmp_path: Path) -> None:
+    members = {}
+    for name, at, rate in (
+        ("a", "2025-10-10T00:00:00", {"x": 0.5}),
+        ("b", datetime(2025, 10, 11, tzinfo=UTC), {"x": 1}),
+    ):
+        out = io.BytesIO()
+        pq.write_table(pa.table({"rate": [rate], "at": [at], f"only {name}": [1], "symbol": [name]}), out)
+        members[f"{name}.parquet"] = out.getvalue()
+    columns = FUNDING["columns"] | {"funding_rate": "rate.x"}
+    spec = FUNDING | {"format": "parquet", "path": "*.zip", "columns": columns}
+    rows = rows_of(home, declare(tmp_path / "in", spec, rates__zip=zipped(members)), "funding")
+    assert sorted((row["venue_symbol"], row["date"].day, row["funding_rate"]) for row in rows) == [
+        ("a", 10, 0.5),
+        ("b", 11, 1.0),
+    ]
+
+
+def test_json_inside_a_column_of_csv(home: Home, tmp_path: Path) -> None:
+    columns = FUNDING["columns"] | {"funding_rate": "info.rate"}
+    text = (
+        'at,symbol,info\n2025-10-10,BTC,"{""rate"": ""0.5""}"\n2025-10-10,ETH,"{""rate"": 0.25}"\n2025-10-10,SOL,none\n'
+    )
+    rows = rows_of(home, declare(tmp_path / "in", FUNDING | {"columns": columns}, rates__csv=text), "funding")
+    assert sorted(row["funding_rate"] for row in rows) == [0.25, 0.5]
+
+
 def test_json_and_parquet_in_a_zip(home: Home, tmp_path: Path) -> None:
     content = json.dumps([{"at": "2025-10-10", "symbol": "BTC", "rate": 0.1}])
     spec = FUNDING | {"format": "json", "path": "*.zip"}

@@ -397,6 +397,13 @@ def test_venues_and_words_are_mapped(home: Home, tmp_path: Path) -> None:
             "BTC-USDT-1h-2025-10-10.csv",
             {"venue_symbol": "BTC-USDT", "interval": "1h", "date": "2025-10-10"},
         ),
+        (
+            "{venue_symbol}-{interval}-{_}.csv",
+            "BTC-PERP-1h-2025-10.csv",
+            {"venue_symbol": "BTC-PERP", "interval": "1h"},
+        ),
+        ("{a}-{interval}.csv", "BTC-60.csv", None),
+        ("{a}-{interval}.csv", "BTC-1M.csv", None),
         ("{a}_{date}.csv", "x_y_20251010.csv", {"a": "x_y", "date": "20251010"}),
         ("{venue}/{_}/{s}.csv", "root/okx/2025/BTC.csv", {"venue": "okx", "s": "BTC"}),
         ("a.{s}.csv", "a.$^(.csv", {"s": "$^("}),

@@ -431,6 +431,28 @@ def test_parquet_that_claims_more_rows_than_it_can_hold_is_not_read(tmp_path: Pa
     assert "says that it has 10000000 rows" in refused(folder)
 
 
+def test_names_in_parquet_are_data(home: Home, tmp_path: Path) -> None:
+    names = [f"n{text}" for text in HOSTILE if "." not in text]
+    columns: dict[str, Any] = {name: [f"v{number}"] for number, name in enumerate(names)}
+    columns |= {"at": ["2025-10-10"], "rate": [0.5], "file_row_number": [1], "record": [2], "v0": [3]}
+    columns["deep"] = [{name: f"d{number}" for number, name in enumerate(names)}]
+    for number, name in enumerate(names):
+        spec = FUNDING | {
+            "format": "parquet",
+            "path": "rates.parquet",
+            "columns": {"venue_symbol": name, "base_asset": f"deep.{name}", "funding_rate": "rate"},
+        }
+        folder = declare(tmp_path / str(number), spec)
+        pq.write_table(pa.table(columns), folder / "rates.parquet")
+        ((_, arrival),) = files.arrivals(folder)
+        (report,) = files.explain(folder).files
+        values = {column.name: column.values for column in report.columns}
+        assert (values["venue_symbol"], values["base_asset"]) == (f"v{number}", f"d{number}")
+        assert arrival.period_start.isoformat() == "2025-10-10"
+    row = rows_of(home, tmp_path / "0", "funding")
+    assert len(row) == 1
+
+
 @pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
 def test_noise_is_refused(tmp_path: Path, kind: str) -> None:
     for seed in range(8):

@@ -26,7 +26,7 @@
     coinglass/, coinalyze/, defillama/, tardis/    BTC and ETH, two days
     declared/*.parquet                             eight venues; columns: see ``declared_files``
     faulty/                                        two copies that cannot be read: see ``faulty_files``
-    book/*.parquet, book/book.yaml                 the position book of the replay; tables: design/replay.md section 2
+    book/*.parquet, book/book.yaml                 the position book of the replay; tables: docs/method_replay.md
 
 What belongs here: making the sample, and saying where it lands (``places``, ``landing``). What does not: reading it, which the
 venues' own parsers do as for real files. ``market`` says what happened, ``split`` in which file each dollar of it is told,

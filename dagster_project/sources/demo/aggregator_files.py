@@ -197,7 +197,7 @@ def _tardis_liquidations() -> str:
                 printf('%.6f', usd / price)), chr(10) order by ms, side) || chr(10)
         from (select *, epoch_ms(day_at(0)) + ms_of_year as ms from linear_liquidation) l
         join instrument using (venue_id, coin_id)
-        where venue_id = 0 and coin_id = 0 and k in ({EVENT_DAY}, {EVENT_DAY + 1}) and round(usd / price, 6) > 0
+        where venue = 'binance' and base_asset = 'BTC' and k in ({EVENT_DAY}, {EVENT_DAY + 1}) and round(usd / price, 6) > 0
         group by k order by 1"""
 
 
@@ -219,7 +219,7 @@ def _tardis_tickers() -> str:
             -- The rate of the settlement to come.
             join funding f on f.venue_id = o.venue_id and f.coin_id = o.coin_id
                 and f.hour_of_year = (minute_of_year // 480 + 1) * 8
-            where o.venue_id = 0 and o.coin_id = 0
+            where i.venue = 'binance' and i.base_asset = 'BTC'
         )
         select {_TARDIS.format("derivative_ticker")},
             'exchange,symbol,timestamp,local_timestamp,funding_timestamp,funding_rate,predicted_funding_rate,open_interest,'

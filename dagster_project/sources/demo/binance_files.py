@@ -1,7 +1,7 @@
 """Binance's own formats: archive zips of data.binance.vision, pages of fapi, and the forceOrder stream as JSON lines.
 
-Formats: design/sources.md sections A and B. Futures archives carry a header and milliseconds; numbers in JSON are
-strings.
+Formats: github.com/binance/binance-public-data, developers.binance.com. Futures archives carry a header and milliseconds;
+numbers in JSON are strings.
 """
 
 from pathlib import Path

@@ -122,19 +122,20 @@ def _metrics() -> str:
     ratio = "printf('%.8f', {0} / (1 - {0}))"
     return f"""
         with shares as (
-            pivot (select venue_id, coin_id, is_inverse, t, who, share from ratio where venue_id = 0)
+            pivot (select venue_id, coin_id, is_inverse, t, who, share from ratio
+                semi join b2 using (venue_id))
             on who in ('accounts', 'top_accounts', 'top_positions') using max(share)
             group by venue_id, coin_id, is_inverse, t
         ),
         level as (
             select venue_id, coin_id, false as is_inverse, minute_of_year - {EVENT_DAY * 1440} as t, base as quantity,
-                usd as value from linear_oi where venue_id = 0
+                usd as value from linear_oi semi join b2 using (venue_id)
             union all
             select venue_id, coin_id, true, t, contracts, coins from inverse_oi
-                where venue_id = 0
+                semi join b2 using (venue_id)
         ),
         line as (
-            select b2.product, b2.symbol, s.t, case when is_inverse then s.t - 5 else s.t end as label,
+            select b2.product, b2.symbol, s.t,
                 concat_ws(',', strftime(minute_at(case when is_inverse then s.t - 5 else s.t end), '%Y-%m-%d %H:%M:%S'),
                     b2.symbol, printf(case when is_inverse then cf else qf end, quantity),
                     printf(case when is_inverse then '%.8f' else '%.2f' end, value),
@@ -230,7 +231,7 @@ def _funds() -> str:
         from fund_moment f
         join (values {moments}) m(t, stamp) using (t),
             (select list(symbol order by symbol) as symbols from b2 where not is_inverse)
-        where venue_id = 0 order by 1"""
+        where venue = 'binance' order by 1"""
 
 
 def _risks() -> str:

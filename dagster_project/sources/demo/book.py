@@ -1,6 +1,6 @@
 """The position book of the sample: 50,000 synthetic traders on ten venues at 10 October 2025 20:50 UTC.
 
-The tables are those of design/replay.md section 2. Open interest per venue-contract is that of the market tables, so
+The tables are those of ``docs/method_replay.md``. Open interest per venue-contract is that of the market tables, so
 the published 217 B USD; who holds it, at which leverage and entry, the depth and all funds but Binance's are
 assumptions.
 Each trader has one isolated position; some 3,000 owners hold a long on one venue and the same short on another. One

@@ -1,6 +1,6 @@
 """Bybit's own formats: pages of the v5 market API (newest first) and the allLiquidation stream as JSON lines.
 
-Formats: design/sources.md sections B and C. Kline, index and funding pages overlap by their inclusive edge row, open
+Format: github.com/bybit-exchange/docs, docs/v5. Kline, index and funding pages overlap by their inclusive edge row, open
 interest counts both sides, and ``S`` = ``Buy`` in the stream means that a long was liquidated, at its bankruptcy price.
 """
 

@@ -9,8 +9,6 @@ import math
 
 import duckdb
 
-from dagster_project.sources.demo.universe import VENUES
-
 FOCUS = ("BTC", "ETH", "SOL", "PEPE")
 """Coins that the new parts speak of; PEPE for its multipliers (1000PEPEUSDT, kPEPE, 10,000,000 PEPE a contract)."""
 
@@ -87,8 +85,3 @@ def load_contracts(con: duckdb.DuckDBPyConnection) -> None:
             printf('%%.%df', contract_decimals) as cf
         from (select * from linear union all select * from inverse)
     """)
-
-
-def venue_id(name: str) -> int:
-    """Number of a venue in the market's tables."""
-    return next(number for number, venue in enumerate(VENUES) if venue.name == name)

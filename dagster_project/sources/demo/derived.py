@@ -126,7 +126,8 @@ def _ratios(con: duckdb.DuckDBPyConnection) -> None:
             group by all
             union all
             select venue_id, coin_id, true, t // 5 * 5 + 5, sum(taker_contracts)::double, sum(contracts)::double
-            from inverse_minute where venue_id = 0 group by all
+            from inverse_minute
+            semi join (from own_contract where venue = 'binance') using (venue_id) group by all
         )
         select venue_id, coin_id, is_inverse, t, round(bought / greatest(base - bought, 1e-9), 4) as taker_ratio from bar;
     """)

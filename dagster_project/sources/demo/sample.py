@@ -49,7 +49,7 @@ class Calibration:
         figure: What it is, with its unit.
         target: The published (or assumed, where ``basis`` says so) value.
         achieved: The value of the generated rows, after rounding to the files' decimals.
-        basis: ``published`` (facts.md) or ``assumed``.
+        basis: ``published`` (see ``docs/demo_sample.md``) or ``assumed``.
     """
 
     figure: str

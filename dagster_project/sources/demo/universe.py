@@ -1,7 +1,7 @@
 """The demo's universe: ten venues, forty base assets, 400 linear perpetuals, as DuckDB tables.
 
-Venue figures are USD for the year 2025 unless a name says otherwise. ``facts.md`` of the design (sources S, R, P there)
-gives those marked *published*; the others are assumptions that only make the totals add up, and are listed in
+Venue figures are USD for the year 2025 unless a name says otherwise. Those marked *published* stand with their sources in
+``dbt/seeds/published_figures.csv``; the others are assumptions that only make the totals add up, and are listed in
 ``docs/demo_sample.md``.
 """
 

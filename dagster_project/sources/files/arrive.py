@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from dagster_project.lib.duck import connect
 from dagster_project.lib.errors import DataError, UsageError
 from dagster_project.lib.landing import Arrival
 from dagster_project.sources.files.examination import Checked, examine
@@ -46,11 +47,12 @@ def arrivals(folder: Path) -> Iterator[tuple[str, Arrival]]:
         )
     ready: list[tuple[str, Arrival]] = []
     faults: list[str] = []
-    for declared in found:
-        try:
-            ready.append((declared.spec.dataset, _arrival(declared, examine(declared))))
-        except DataError as error:
-            faults.append(str(error))
+    with connect() as connection:
+        for declared in found:
+            try:
+                ready.append((declared.spec.dataset, _arrival(declared, examine(declared, connection))))
+            except DataError as error:
+                faults.append(str(error))
     if faults:
         rest = [f"and {len(faults) - _SHOWN_FAULTS} more files"] if len(faults) > _SHOWN_FAULTS else []
         raise DataError("\n".join([*faults[:_SHOWN_FAULTS], *rest]))

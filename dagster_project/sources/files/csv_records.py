@@ -57,7 +57,7 @@ def read_csv(connection: duckdb.DuckDBPyConnection, spec: FileSpec, piece: Piece
         "rejects_limit": str(MAX_BROKEN),
         "compression": "'none'",
     }
-    places = add_columns(connection, form, [(name, "VARCHAR") for name in dialect.names])
+    places = add_columns(connection, form, dialect.names)
     for table in ("declared_rejects", "declared_scans"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
     before = offset(connection)

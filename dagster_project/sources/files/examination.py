@@ -6,6 +6,7 @@ spec cannot be meant for it: a column is missing, nothing can be read, or more t
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from dagster_project.lib.duck import connect, identifier, literal
+from dagster_project.lib.duck import connect, identifier
 from dagster_project.lib.errors import DataError
 from dagster_project.sources.files.canonical import targets
 from dagster_project.sources.files.folder import DeclaredFile
@@ -106,8 +107,12 @@ class Examination:
         )
 
 
-def examine(declared: DeclaredFile) -> Checked:
+def examine(declared: DeclaredFile, connection: duckdb.DuckDBPyConnection | None = None) -> Checked:
     """Read a declared file through its spec, unless this process has read the same bytes by the same spec before.
+
+    Args:
+        declared: File and spec.
+        connection: For many files in a row, whose opening each would take longer than a small file.
 
     Raises:
         DataError: The spec does not fit the file; the text has every reason.
@@ -118,8 +123,11 @@ def examine(declared: DeclaredFile) -> Checked:
         # The sensor looks at its folder every half minute, and a run at its days and then at its bytes.
         if len(_KNOWN) > _MAX_KNOWN:
             _KNOWN.clear()
-        with connect() as connection, TemporaryDirectory(prefix="delever-") as scratch:
-            _KNOWN[key] = look(connection, declared, Path(scratch)).checked
+        with (
+            nullcontext(connection) if connection else connect() as opened,
+            TemporaryDirectory(prefix="delever-") as scratch,
+        ):
+            _KNOWN[key] = look(opened, declared, Path(scratch)).checked
     return _KNOWN[key]
 
 
@@ -247,7 +255,9 @@ def _violations(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[Vio
             for _, _, condition in rules
         )
         + " FROM probe WHERE NOT is_usable"
-    ).fetchone() or (0, None) * len(rules)
+    ).fetchone()
+    if counts is None:
+        raise AssertionError("an aggregate returns a row")
     broken = [
         Violation(reason, column, condition, counts[2 * index], counts[2 * index + 1])
         for index, (reason, column, condition) in enumerate(rules)

@@ -57,24 +57,26 @@ def start(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def add_columns(connection: duckdb.DuckDBPyConnection, form: Form, columns: Sequence[tuple[str, str]]) -> list[str]:
-    """Make room for a piece's columns.
+def add_columns(connection: duckdb.DuckDBPyConnection, form: Form, names: Sequence[str]) -> list[str]:
+    """Make room for a piece's columns, as text.
 
     Args:
         connection: Holds the tables.
         form: Takes the columns that are new.
-        columns: Names in the file, and types to store.
+        names: In the file.
 
     Returns:
         The columns of ``file_records`` for them, in their order.
     """
     if not form.stored:
-        connection.execute("CREATE OR REPLACE TEMP TABLE file_records (record BIGINT, piece INTEGER)")
-    for name, kind in columns:
+        form.stored |= dict.fromkeys(names, "VARCHAR")
+        shape = "".join(f", {form.place(name)} VARCHAR" for name in names)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE file_records (record BIGINT, piece INTEGER{shape})")
+    for name in names:
         if name not in form.stored:
-            form.stored[name] = kind
-            connection.execute(f"ALTER TABLE file_records ADD COLUMN {form.place(name)} {kind}")
-    return [form.place(name) for name, _ in columns]
+            form.stored[name] = "VARCHAR"
+            connection.execute(f"ALTER TABLE file_records ADD COLUMN {form.place(name)} VARCHAR")
+    return [form.place(name) for name in names]
 
 
 def offset(connection: duckdb.DuckDBPyConnection) -> int:

@@ -1,5 +1,7 @@
 """Records of Parquet: every column in its own type."""
 
+import re
+
 import duckdb
 
 from dagster_project.lib.duck import identifier, literal
@@ -10,6 +12,8 @@ from dagster_project.sources.files.unpack import Piece
 MAX_RATIO = 20
 MAX_UNCHECKED_ROWS = 1_000_000
 """Rows a byte, beyond the first million. Repeated values make Parquet small, but a row of a market is no repetition."""
+
+_NESTED = re.compile(r"^(STRUCT|MAP|UNION)\(|\]$")
 
 
 def read_parquet(
@@ -35,9 +39,21 @@ def read_parquet(
     for name, kind in found:
         form.columns.setdefault(name, kind.lower())
     form.say("Parquet")
-    places = add_columns(connection, form, [(name, "VARCHAR" if as_text else kind) for name, kind in found])
-    values = ", ".join(identifier(name) for name, _ in found)
+    if not as_text:
+        # The types are taken over by the table and never written out: a nested one holds names from the file.
+        form.stored = dict(found)
+        values = ", ".join(f"{identifier(name)} AS {form.place(name)}" for name, _ in found)
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE file_records AS SELECT row_number() OVER () AS record, {number}::INTEGER AS piece, "
+            f"{values} FROM {reader}"
+        )
+        return
+    places = add_columns(connection, form, [name for name, _ in found])
+    texts = ", ".join(
+        f"to_json({identifier(name)})::VARCHAR" if _NESTED.search(kind) else f"{identifier(name)}::VARCHAR"
+        for name, kind in found
+    )
     connection.execute(
         f"INSERT INTO file_records (record, piece, {', '.join(places)}) "
-        f"SELECT {offset(connection)} + row_number() OVER (), {number}, {values} FROM {reader}"
+        f"SELECT {offset(connection)} + row_number() OVER (), {number}, {texts} FROM {reader}"
     )

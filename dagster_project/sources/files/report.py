@@ -181,32 +181,33 @@ def explain(place: Path) -> Report:
         report.undeclared = _undeclared(folder, declared)
     if not report.specs:
         raise UsageError(f"There is no *{SUFFIX} in {place}; docs/files_source.md says how one is written.")
-    report.files = [explain_file(item) for item in declared]
+    with connect() as connection:
+        report.files = [explain_file(connection, item) for item in declared]
     return report
 
 
-def explain_file(declared: DeclaredFile) -> FileReport:
-    """Read one declared file and describe what its spec makes of it."""
-    with connect() as connection, TemporaryDirectory(prefix="delever-") as scratch:
+def explain_file(connection: duckdb.DuckDBPyConnection, declared: DeclaredFile) -> FileReport:
+    """Read one declared file and describe what its spec makes of it; the connection's tables of ``look`` are made anew."""
+    with TemporaryDirectory(prefix="delever-") as scratch:
         found = look(connection, declared, Path(scratch))
-        report = FileReport(
-            name=declared.relative,
-            spec_name=declared.spec_path.name,
-            dataset=declared.spec.dataset,
-            read_as=_read_as(found),
-            unused=_unused(found),
-            rows=found.total,
-            usable=found.usable,
-            broken_count=found.form.broken,
-            first=found.first,
-            last=found.last,
-            violations=[violation for violation in found.violations if violation.column is None],
-            faults=found.faults,
-        )
-        if found.unpacked:
-            report.not_taken = list(found.unpacked.not_taken)
-        if found.rows is not None:
-            _describe_rows(connection, found, found.rows, report)
+    report = FileReport(
+        name=declared.relative,
+        spec_name=declared.spec_path.name,
+        dataset=declared.spec.dataset,
+        read_as=_read_as(found),
+        unused=_unused(found),
+        rows=found.total,
+        usable=found.usable,
+        broken_count=found.form.broken,
+        first=found.first,
+        last=found.last,
+        violations=[violation for violation in found.violations if violation.column is None],
+        faults=found.faults,
+    )
+    if found.unpacked:
+        report.not_taken = list(found.unpacked.not_taken)
+    if found.rows is not None:
+        _describe_rows(connection, found, found.rows, report)
     return report
 
 

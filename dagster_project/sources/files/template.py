@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from dagster_project.lib.errors import DataError
+from dagster_project.sources.files.intervals import seconds_of
 from dagster_project.sources.files.text import quoted
 
 MAX_PLACEHOLDERS = 12
@@ -18,7 +19,6 @@ IGNORED = "_"
 
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]{0,63})\}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
-_INTERVAL = re.compile(r"[0-9]{1,6}[A-Za-z]{0,7}|[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -115,5 +115,6 @@ def _may_be(placeholder: str, text: str) -> bool:
     if placeholder == "date":
         return _DATE.fullmatch(text) is not None
     if placeholder == "interval":
-        return _INTERVAL.fullmatch(text) is not None
+        # A bare number in a name is more often a year or a count.
+        return len(text) <= 16 and not text.isdigit() and seconds_of(text) is not None
     return True

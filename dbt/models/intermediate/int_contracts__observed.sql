@@ -7,7 +7,6 @@
     ('int_depth__one_percent', 'cast(event_at as date)'),
     ('int_adl__unioned', 'cast(event_at as date)'),
     ('stg_files__leverage_tiers', 'cast(valid_from_at as date)'),
-    ('stg_venues__leverage_tiers', 'cast(valid_from_at as date)'),
 ] %}
 with observations as (
     {% for model, day in observed %}

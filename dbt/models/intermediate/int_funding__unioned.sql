@@ -1,14 +1,14 @@
 -- The venue's own settlement wins over a file's for the same second; other feeds count where both are silent.
 {%- set columns = 'venue, venue_symbol, base_asset, event_at, funding_rate, completeness, source_class, source' %}
 with nearer as (
-    select {{ columns }}, 1 as preference from {{ ref('stg_venues__funding') }}
+    select feed, product, {{ columns }}, 1 as preference from {{ ref('stg_venues__funding') }}
     where feed = venue
     union all
-    select {{ columns }}, 2 as preference from {{ ref('stg_files__funding') }}
+    select 'files' as feed, 'files' as product, {{ columns }}, 2 as preference from {{ ref('stg_files__funding') }}
 ),
 
 others as (
-    select {{ columns }}, 3 as preference from {{ ref('stg_venues__funding') }}
+    select feed, product, {{ columns }}, 3 as preference from {{ ref('stg_venues__funding') }}
     where feed <> venue
 ),
 

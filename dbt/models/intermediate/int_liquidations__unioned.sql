@@ -6,23 +6,27 @@
     base_quantity, notional_usd, price_basis, completeness, source_class, source
 {%- endset %}
 with nearer as (
-    select feed, {{ columns }} from {{ ref('stg_venues__liquidations') }}
+    select feed, product, {{ columns }} from {{ ref('stg_venues__liquidations') }}
     where feed = venue
     union all
-    select 'files' as feed, {{ columns }} from {{ ref('stg_files__liquidations') }}
+    select 'files' as feed, 'files' as product, {{ columns }} from {{ ref('stg_files__liquidations') }}
 ),
 
 others as (
-    select feed, {{ columns }} from {{ ref('stg_venues__liquidations') }}
+    select feed, product, {{ columns }} from {{ ref('stg_venues__liquidations') }}
     where feed <> venue
     union all
     select
-        feed, venue, venue_symbol, base_asset, contract_type, event_at,
+        feed, product, venue, venue_symbol, base_asset, contract_type, event_at,
         case liquidated_side when 'long' then 1 else 2 end as event_index, period_seconds, liquidated_side,
         base_quantity, notional_usd, cast(null as varchar) as price_basis, completeness, source_class, source
     from {{ ref('stg_venues__liquidation_sums') }}
+),
+
+unspoken as (
+    {{ where_nearer_is_silent('others', 'nearer') }}
 )
 
-select * from nearer
+select feed, {{ columns }} from nearer
 union all
-{{ where_nearer_is_silent('others', 'nearer') }}
+select feed, {{ columns }} from unspoken

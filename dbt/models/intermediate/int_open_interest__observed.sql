@@ -6,14 +6,15 @@
     completeness, source_class, source
 {%- endset %}
 with nearer as (
-    select {{ columns }}, 1 as preference from {{ ref('stg_venues__open_interest') }}
+    select feed, product, {{ columns }}, 1 as preference from {{ ref('stg_venues__open_interest') }}
     where feed = venue
     union all
-    select {{ columns }}, 2 as preference from {{ ref('stg_files__open_interest') }}
+    select 'files' as feed, 'files' as product, {{ columns }}, 2 as preference
+    from {{ ref('stg_files__open_interest') }}
 ),
 
 others as (
-    select {{ columns }}, 3 as preference from {{ ref('stg_venues__open_interest') }}
+    select feed, product, {{ columns }}, 3 as preference from {{ ref('stg_venues__open_interest') }}
     where feed <> venue
 ),
 

@@ -103,7 +103,7 @@ from_published as (
 listed as (
     select venue, count(distinct venue_symbol) as contracts_listed, count(distinct base_asset) as assets_listed
     from {{ ref('stg_reference__instruments') }}
-    where not is_former
+    where is_own_name
     group by venue
 ),
 

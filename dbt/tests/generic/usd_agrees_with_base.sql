@@ -1,8 +1,10 @@
 {#-
   USD and base assets of one row agree: USD / base lies within [lower x low, upper x high]. The range of prices is the
-  row's own where `low` and `high` name columns. Else it is the market's: that of the last or mark bar of at most an hour
-  in which `event_at` lies or, where none is known, the close of the bar that ended in the five minutes before. An older
-  price proves nothing, since a market may move further than the bound. At most 100 rows are listed.
+  row's own where `low` and `high` name columns: then every row has to fit.
+  Else it is the market's: that of the last or mark bar of at most an hour in which `event_at` lies or, where none is
+  known, the close of the bar that ended in the five minutes before. An older price proves nothing, since a market may
+  move further than the bound; and in a cascade the last price leaves the mark price, at which venues value, for minutes.
+  So a contract's day fails when most of its rows do, which a wrong unit always makes it. At most 100 are listed.
 -#}
 {% test usd_agrees_with_base(
     model, lower, upper, base='base_quantity', usd='notional_usd', low=none, high=none, minimum_usd=0
@@ -81,9 +83,22 @@ priced as (
         and claims.event_at >= bars.bar_start_at
 )
 
-select *, notional_usd / base_quantity as usd_per_base
+select
+    feed,
+    venue,
+    venue_symbol,
+    cast(event_at as date) as event_date,
+    count(*) as row_count,
+    median(notional_usd / base_quantity) as usd_per_base,
+    median(low_price) as low_price,
+    median(high_price) as high_price
 from priced
-where notional_usd < base_quantity * low_price * {{ lower }} or notional_usd > base_quantity * high_price * {{ upper }}
+where low_price is not null
+group by feed, venue, venue_symbol, cast(event_at as date)
+having 2 * count(case
+    when notional_usd < base_quantity * low_price * {{ lower }} then 1
+    when notional_usd > base_quantity * high_price * {{ upper }} then 1
+end) > count(*)
 limit 100
 {%- endif %}
 {% endtest %}

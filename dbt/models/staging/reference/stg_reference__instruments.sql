@@ -37,6 +37,7 @@ of_venues as (
         contract_type,
         contract_value,
         quote_asset,
+        feed = venue as is_own_name,
         case when change_number = 1 then timestamptz '1970-01-01 00:00:00+00' else event_at end as valid_from_at,
         coalesce(next_change_at, timestamptz '2999-12-31 00:00:00+00') as valid_to_at
     from changes
@@ -59,6 +60,7 @@ of_seed as (
         seed.contract_type,
         seed.contract_value,
         seed.quote_asset,
+        true as is_own_name,
         cast(coalesce(seed.valid_from, date '1970-01-01') as timestamptz) as valid_from_at,
         cast(coalesce(seed.valid_to, date '2999-12-31') as timestamptz) as valid_to_at
     from {{ ref('instruments') }} as seed
@@ -93,17 +95,17 @@ unlisted as (
 ),
 
 named as (
-    select *, false as is_former from listed
+    select * from listed
     union all
-    select *, false as is_former from unlisted
+    select * from unlisted
 ),
 
 -- Binance files a settled contract, whose name was given to a new one, as NAMESETTLED; its terms are taken to be those
 -- of its name.
 settled as (
-    select * replace (venue_symbol || 'SETTLED' as venue_symbol, true as is_former)
+    select * replace (venue_symbol || 'SETTLED' as venue_symbol, false as is_own_name)
     from named
-    where venue = 'binance' and contract_type = 'linear'
+    where venue = 'binance' and contract_type = 'linear' and is_own_name
 ),
 
 terms as (
@@ -121,7 +123,7 @@ select
     cast(terms.contract_value as double) as contract_value,
     terms.quote_asset,
     usd.asset is not null as is_usd_quoted,
-    terms.is_former,
+    terms.is_own_name,
     terms.valid_from_at,
     terms.valid_to_at
 from terms
