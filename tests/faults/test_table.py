@@ -16,7 +16,8 @@ def table() -> str:
         "",
         "Each line is run against every connector that can meet it, on the local server ([venue_server.md](venue_server.md)): "
         "`tests/faults/test_every_connector.py` fetches and reads under the fault and compares every raw row with an "
-        f"undisturbed run. {len({name for name, _, _ in origins})} connectors, {len(origins)} ways of asking. This page is checked against the "
+        f"undisturbed run. {len({name for name, _, _ in origins})} connectors, {len(origins)} ways of asking. This page is "
+        "checked against the "
         "list that the tests run.",
         "",
         "| fault | at | outcome | how |",

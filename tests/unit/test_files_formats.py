@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -328,6 +328,19 @@ def test_an_open_quote_does_not_swallow_the_rest_unnoticed(tmp_path: Path) -> No
 def test_lines_that_end_in_two_ways_are_read(home: Home, tmp_path: Path) -> None:
     text = HEADER + BAR + BAR.replace("1760130000000", "1760133600000").replace("\n", "\r\n")
     assert len(rows_of(home, declare(tmp_path / "in", CANDLES, bars__csv=text))) == 2
+
+
+def test_line_ends_that_fall_between_two_parts(tmp_path: Path) -> None:
+    chunk = 4 * 1024 * 1024
+    for shift in (-1, 0, 1):
+        # One line ends in LF, the others in CR LF, and one of these ends on the border of what is read at once.
+        start = "at,symbol,rate\n"
+        padding = "x" * (chunk - len(start) - len("2025-10-10,,0.1\r") + shift)
+        body = f"{start}2025-10-10,{padding},0.1\r\n2025-10-10,B,0.1\r\n2025-10-10,C,0.1\r\n".encode()
+        assert body[chunk - 1 + shift : chunk + 1 + shift] == b"\r\n"
+        (declared,) = files.declared_files(declare(tmp_path, FUNDING, rates__csv=body))
+        # A line of four million signs is longer than the reader takes, and is set aside alone.
+        assert files.examine(declared) == files.Checked(date(2025, 10, 10), date(2025, 10, 10), rows=3, unusable=1)
 
 
 def test_undeclared_encoding_is_named(home: Home, tmp_path: Path) -> None:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from dagster_project.lib.duck import connect
 from dagster_project.lib.errors import DataError, UsageError
 from dagster_project.lib.landing import Arrival
-from dagster_project.sources.files.examination import Checked, examine
+from dagster_project.sources.files.examination import Checked, examine, workplace
 from dagster_project.sources.files.folder import SUFFIX, DeclaredFile, declared_files
 
 _MAX_NAME = 180
@@ -47,10 +46,10 @@ def arrivals(folder: Path) -> Iterator[tuple[str, Arrival]]:
         )
     ready: list[tuple[str, Arrival]] = []
     faults: list[str] = []
-    with connect() as connection:
+    with workplace() as place:
         for declared in found:
             try:
-                ready.append((declared.spec.dataset, _arrival(declared, examine(declared, connection))))
+                ready.append((declared.spec.dataset, _arrival(declared, examine(declared, place))))
             except DataError as error:
                 faults.append(str(error))
     if faults:

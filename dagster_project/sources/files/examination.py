@@ -6,7 +6,7 @@ spec cannot be meant for it: a column is missing, nothing can be read, or more t
 
 import re
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from dagster_project.lib.duck import connect, identifier
+from dagster_project.lib.duck import connect, identifier, literal
 from dagster_project.lib.errors import DataError
 from dagster_project.sources.files.canonical import targets
 from dagster_project.sources.files.folder import DeclaredFile
@@ -107,27 +107,54 @@ class Examination:
         )
 
 
-def examine(declared: DeclaredFile, connection: duckdb.DuckDBPyConnection | None = None) -> Checked:
+@dataclass(frozen=True)
+class Workplace:
+    """A DuckDB and a folder in which files are looked at, one after the other.
+
+    Args:
+        connection: Its tables are made anew for each file.
+        folder: For what is unpacked, and for what does not fit into memory.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty folder for one file."""
+        with TemporaryDirectory(dir=self.folder) as made:
+            yield Path(made)
+
+
+@contextmanager
+def workplace() -> Iterator[Workplace]:
+    """Open a workplace; opening one takes longer than looking at a small file."""
+    with TemporaryDirectory(prefix="delever-") as folder, connect() as connection:
+        connection.execute(f"SET temp_directory = {literal(folder)}")
+        yield Workplace(connection, Path(folder))
+
+
+def examine(declared: DeclaredFile, place: Workplace | None = None) -> Checked:
     """Read a declared file through its spec, unless this process has read the same bytes by the same spec before.
 
     Args:
         declared: File and spec.
-        connection: For many files in a row, whose opening each would take longer than a small file.
+        place: Where many files are looked at in a row.
 
     Raises:
         DataError: The spec does not fit the file; the text has every reason.
     """
-    state = declared.path.stat()
+    try:
+        state = declared.path.stat()
+    except OSError as error:
+        raise DataError(f"{shown(declared.relative, 200)} cannot be opened: {error.strerror}.") from error
     key = (str(declared.path), state.st_mtime_ns, state.st_size, declared.relative, declared.spec.model_dump_json())
     if key not in _KNOWN:
         # The sensor looks at its folder every half minute, and a run at its days and then at its bytes.
         if len(_KNOWN) > _MAX_KNOWN:
             _KNOWN.clear()
-        with (
-            nullcontext(connection) if connection else connect() as opened,
-            TemporaryDirectory(prefix="delever-") as scratch,
-        ):
-            _KNOWN[key] = look(opened, declared, Path(scratch)).checked
+        with nullcontext(place) if place else workplace() as where, where.scratch() as scratch:
+            _KNOWN[key] = look(where.connection, declared, scratch).checked
     return _KNOWN[key]
 
 
@@ -157,6 +184,9 @@ def look(connection: duckdb.DuckDBPyConnection, declared: DeclaredFile, scratch:
         found.rows = Rows(spec, found.form, names, unit)
     except DataError as error:
         found.faults.append(str(error))
+        return found
+    except OSError as error:
+        found.faults.append(f"it cannot be opened: {error.strerror}")
         return found
     _probe(connection, found, found.rows)
     _judge(connection, found)

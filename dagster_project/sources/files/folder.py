@@ -37,10 +37,12 @@ def load_spec(path: Path) -> FileSpec:
     Raises:
         DataError: Not YAML, too large, or not a spec; the text lists every fault with its key.
     """
-    if path.stat().st_size > MAX_SPEC_BYTES:
-        raise DataError(f"{path}: larger than {MAX_SPEC_BYTES} bytes, which no spec is.")
     try:
+        if path.stat().st_size > MAX_SPEC_BYTES:
+            raise DataError(f"{path}: larger than {MAX_SPEC_BYTES} bytes, which no spec is.")
         content = _yaml(path.read_bytes().decode("utf-8-sig"), path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror}.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not YAML: {first_line(error)}") from error
     try:

@@ -70,13 +70,17 @@ def _json_items(path: Path) -> tuple[str, str]:
 
 def _json_form(path: Path) -> str:
     """``newline_delimited``, ``array`` or ``unstructured``, by the first lines; one broken line does not decide."""
-    lines: list[bytes] = []
+    documents: list[bool] = []
+    is_list = False
     with path.open("rb") as stream:
-        while len(lines) < _PROBED_LINES and (line := stream.readline(MAX_LINE_BYTES)):
-            lines += [line.strip()] if line.strip() else []
-    if len(lines) > 1 and 2 * sum(_is_document(line) for line in lines) >= len(lines):
+        while len(documents) < _PROBED_LINES and (line := stream.readline(MAX_LINE_BYTES)):
+            text = line.strip()
+            if text:
+                is_list = text.startswith(b"[") if not documents else is_list
+                documents.append(_is_document(text))
+    if len(documents) > 1 and 2 * sum(documents) >= len(documents):
         return "newline_delimited"
-    return "array" if lines and lines[0].startswith(b"[") else "unstructured"
+    return "array" if is_list else "unstructured"
 
 
 def _is_document(line: bytes) -> bool:

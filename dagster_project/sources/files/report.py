@@ -4,14 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
-from dagster_project.lib.duck import connect, identifier
+from dagster_project.lib.duck import identifier
 from dagster_project.lib.errors import DataError, UsageError
 from dagster_project.sources.files.canonical import NATURAL_KEYS, PERIOD_COLUMNS, targets
-from dagster_project.sources.files.examination import Examination, Violation, hint_for, look, rules_of
+from dagster_project.sources.files.examination import (
+    Examination,
+    Violation,
+    Workplace,
+    hint_for,
+    look,
+    rules_of,
+    workplace,
+)
 from dagster_project.sources.files.folder import (
     SUFFIX,
     DeclaredFile,
@@ -181,15 +188,15 @@ def explain(place: Path) -> Report:
         report.undeclared = _undeclared(folder, declared)
     if not report.specs:
         raise UsageError(f"There is no *{SUFFIX} in {place}; docs/files_source.md says how one is written.")
-    with connect() as connection:
-        report.files = [explain_file(connection, item) for item in declared]
+    with workplace() as where:
+        report.files = [explain_file(where, item) for item in declared]
     return report
 
 
-def explain_file(connection: duckdb.DuckDBPyConnection, declared: DeclaredFile) -> FileReport:
-    """Read one declared file and describe what its spec makes of it; the connection's tables of ``look`` are made anew."""
-    with TemporaryDirectory(prefix="delever-") as scratch:
-        found = look(connection, declared, Path(scratch))
+def explain_file(where: Workplace, declared: DeclaredFile) -> FileReport:
+    """Read one declared file and describe what its spec makes of it."""
+    with where.scratch() as scratch:
+        found = look(where.connection, declared, scratch)
     report = FileReport(
         name=declared.relative,
         spec_name=declared.spec_path.name,
@@ -207,7 +214,7 @@ def explain_file(connection: duckdb.DuckDBPyConnection, declared: DeclaredFile) 
     if found.unpacked:
         report.not_taken = list(found.unpacked.not_taken)
     if found.rows is not None:
-        _describe_rows(connection, found, found.rows, report)
+        _describe_rows(where.connection, found, found.rows, report)
     return report
 
 

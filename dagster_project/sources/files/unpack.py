@@ -155,7 +155,10 @@ def _copy(stream: _Readable, target: Path, limit: int) -> int:
             size += len(part)
             if size > limit:
                 raise DataError(f"it unpacks to more than {limit} bytes; not unpacked")
-            out.write(part)
+            try:
+                out.write(part)
+            except OSError as error:
+                raise DataError(f"it cannot be unpacked into {target.parent}: {error.strerror}") from error
     return size
 
 
@@ -254,16 +257,24 @@ def _without_mark(path: Path) -> Path:
 
 def _one_line_end(path: Path) -> Path:
     """The file, or a copy whose lines all end in one way: DuckDB's strict reader stops where the ends change."""
-    ends = Counter[bytes]()
+    lines = windows = 0
+    before = b""
     with path.open("rb") as stream:
-        for line in stream:
-            ends[line[-2:] if line.endswith(b"\r\n") else line[-1:]] += 1
-            if ends[b"\r\n"] and ends[b"\n"]:
+        while part := stream.read(_CHUNK):
+            lines += part.count(b"\n")
+            windows += part.count(b"\r\n") + (before == b"\r" and part[:1] == b"\n")
+            before = part[-1:]
+            if 0 < windows < lines:
                 break
-        else:
-            return path
+    if not 0 < windows < lines:
+        return path
     target = path.with_name(path.name + "-lines")
+    kept = b""
     with path.open("rb") as stream, target.open("wb") as out:
-        for line in stream:
-            out.write(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
+        while part := stream.read(_CHUNK):
+            # A line's end may fall between two parts.
+            text = (kept + part).replace(b"\r\n", b"\n")
+            kept = b"\r" if text.endswith(b"\r") else b""
+            out.write(text[: len(text) - len(kept)])
+        out.write(kept)
     return target
