@@ -120,8 +120,25 @@ def plan(profile: str, days: Days, folder: Path | None, live: LiveAsk | None) ->
     rest = [Step(name) for name in following]
     if profile == "live":
         return [*_live_steps(first, days, live or LiveAsk()), *rest]
+    if profile == "demo":
+        return [*_sample_steps(first, _days(None, days)), *rest]
     settings = {"landing__files": {"config": {"folder": str(folder)}}} if folder is not None else {}
     return [Step(first, _days(folder, days), ops=settings), *rest]
+
+
+def _sample_steps(job: str, days: tuple[date, date]) -> list[Step]:
+    """The year for what spans it, and the event's days for all else: a run plans every asset for every day of its range."""
+    from dagster_project.defs.ingest.keys import raw_key  # noqa: PLC0415
+    from dagster_project.sources import files  # noqa: PLC0415
+    from dagster_project.sources.demo.landing import SAMPLED  # noqa: PLC0415
+    from dagster_project.sources.demo.spans import AROUND_EVENT, YEAR_LONG  # noqa: PLC0415
+
+    long = [raw_key(dataset.name) for dataset in files.DATASETS]
+    long += [raw_key(f"{feed}__{entity}") for feed, entity in sorted(YEAR_LONG)]
+    short = [raw_key(f"{feed}__{entity}") for feed, entity in sorted(SAMPLED - YEAR_LONG)]
+    around = max(days[0], AROUND_EVENT[0]), min(days[1], AROUND_EVENT[1])
+    steps = [Step(job, days, (dg.AssetKey(["landing", "sample"]), *long))]
+    return [*steps, Step(job, around, tuple(short))] if around[0] <= around[1] else steps
 
 
 def _live_steps(job: str, days: Days, live: LiveAsk) -> list[Step]:

@@ -241,7 +241,10 @@ def _open_bar(start: str) -> str:
 
 
 def _read_trades(batch: Batch) -> str:
-    """One-minute candles from single trades, whose times are seconds with a fraction."""
+    """One-minute candles from single trades, whose times are seconds with a fraction.
+
+    Turnover as in the venue's own candles: quote currency, and the base coin of inverse contracts.
+    """
     columns = ("timestamp", "symbol", "side", "size", "price", "tick", "id", "gross", "home", "foreign", "rpi")
     table = batch.csv(columns, optional=1)
     batch.refuse_mixed_units(table, "timestamp")
@@ -251,7 +254,9 @@ def _read_trades(batch: Batch) -> str:
           arg_max(price, (moment, record)) AS close, sum(size) AS volume, sum(value) AS turnover, count(*) AS trade_count,
           sum(size) FILTER (side = 'Buy') AS taker_buy_volume, sum(value) FILTER (side = 'Buy') AS taker_buy_turnover
         FROM (SELECT file_number, record, side, {epoch("timestamp")} AS moment, date_trunc('minute', {epoch("timestamp")}) AS bar,
-            {number("price")} AS price, {number("size")} AS size, {number('"foreign"')} AS value FROM {table})
+            {number("price")} AS price, {number("size")} AS size,
+            {number('''CASE product WHEN 'inverse' THEN home ELSE "foreign" END''')} AS value
+          {_FROM.format(table=table)})
         GROUP BY file_number, bar"""
 
 

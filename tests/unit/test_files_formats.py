@@ -332,15 +332,15 @@ def test_lines_that_end_in_two_ways_are_read(home: Home, tmp_path: Path) -> None
 
 def test_line_ends_that_fall_between_two_parts(tmp_path: Path) -> None:
     chunk = 4 * 1024 * 1024
+    start, line = b"at,symbol,rate\n", b"2025-10-10,%s,0.1\r\n"
+    row = line % (b"S" * 200)
     for shift in (-1, 0, 1):
-        # One line ends in LF, the others in CR LF, and one of these ends on the border of what is read at once.
-        start = "at,symbol,rate\n"
-        padding = "x" * (chunk - len(start) - len("2025-10-10,,0.1\r") + shift)
-        body = f"{start}2025-10-10,{padding},0.1\r\n2025-10-10,B,0.1\r\n2025-10-10,C,0.1\r\n".encode()
-        assert body[chunk - 1 + shift : chunk + 1 + shift] == b"\r\n"
-        (declared,) = files.declared_files(declare(tmp_path, FUNDING, rates__csv=body))
-        # A line of four million signs is longer than the reader takes, and is set aside alone.
-        assert files.examine(declared) == files.Checked(date(2025, 10, 10), date(2025, 10, 10), rows=3, unusable=1)
+        # The first line ends in LF, the others in CR LF, one of these on the border of what is read at once.
+        count, rest = divmod(chunk + 1 + shift - len(start) - len(line % b"") - 1, len(row))
+        body = start + row * count + line % (b"S" * (rest + 1))
+        assert body[chunk - 1 + shift :] == b"\r\n"
+        (declared,) = files.declared_files(declare(tmp_path, FUNDING, rates__csv=body + row))
+        assert files.examine(declared) == files.Checked(date(2025, 10, 10), date(2025, 10, 10), count + 2, unusable=0)
 
 
 def test_undeclared_encoding_is_named(home: Home, tmp_path: Path) -> None:
