@@ -185,10 +185,13 @@ def test_all_faults_of_all_specs_and_files_at_once(tmp_path: Path) -> None:
     assert "when, exchange, pair, o, h, l, c, vol, note" in missing
     (unusable,) = by_spec["c.delever.yaml"].faults
     assert (
-        "no usable time: 1 rows, first '1760130000' in record 1 (numbers of the size of s since 1970: time.unit: s)"
+        "no usable time: 1 rows, first '1760130000' (column 'at', record 1); numbers of the size of s since 1970: time.unit: s"
         in unusable
     )
-    assert "funding_rate has no usable value: 1 rows, first '5%' in record 1 (funding_rate: unit: percent)" in unusable
+    assert (
+        "funding_rate has no usable value: 1 rows, first '5%' (column 'rate', record 1); funding_rate: unit: percent"
+        in unusable
+    )
     with pytest.raises(DataError, match=r"2 of 4 specs cannot be used and 2 of 2 files do not fit") as caught:
         report.require_fit()
     assert caught.value.exit_code == 3

@@ -106,7 +106,7 @@ def test_days_and_fractions(home: Home, tmp_path: Path, time: dict[str, str], st
 def test_what_is_no_time_is_no_row(tmp_path: Path, time: dict[str, str], stamp: str) -> None:
     spec = FUNDING | {"time": {"column": "at", **time}}
     said = refused(declare(tmp_path, spec, rates__csv=funding(stamp)))
-    assert f"no usable time: 1 rows, first '{stamp}' in record 1" in said
+    assert f"no usable time: 1 rows, first '{stamp}' (column 'at', record 1)" in said
 
 
 @pytest.mark.parametrize(

@@ -112,13 +112,13 @@ def test_more_than_half_unusable_is_refused_with_the_value_and_its_place(tmp_pat
     )
     said = refused(declare(tmp_path / "more", CANDLES, bars__csv=half + bad))
     assert "2 of 3 rows are unusable, more than half" in said
-    assert "low has no usable value: 2 rows, first 'oops' in record 2" in said
+    assert "low has no usable value: 2 rows, first 'oops' (column 'l', record 2)" in said
 
 
 def test_no_usable_row_is_refused(tmp_path: Path) -> None:
     said = refused(declare(tmp_path, CANDLES, bars__csv=HEADER + BAR.replace("1760130000000", "soon")))
     assert "no row is usable" in said
-    assert "no usable time: 1 rows, first 'soon' in record 1" in said
+    assert "no usable time: 1 rows, first 'soon' (column 'when', record 1)" in said
 
 
 def test_every_file_that_does_not_fit_is_named(tmp_path: Path) -> None:

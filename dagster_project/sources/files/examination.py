@@ -336,13 +336,13 @@ def describe_violations(connection: duckdb.DuckDBPyConnection, found: Examinatio
     """The rules that most rows break, with the first value that breaks each and what may mend it."""
     for violation in found.violations[:_SHOWN_REASONS]:
         texts = examples(connection, found, violation, 1)
-        example = (
-            f", first {quoted(texts[0][1])} in record {texts[0][0]}"
-            if texts
-            else f", first in record {violation.record}"
-        )
+        place = f"record {violation.record}"
+        if texts and violation.column:
+            columns = found.declared.spec.sources_of(violation.column)
+            named = f"column{'s' if len(columns) > 1 else ''} {', '.join(quoted(name) for name in columns)}"
+            place = f"{quoted(texts[0][1])} ({named}, record {texts[0][0]})"
         hint = hint_for(connection, found, violation)
-        yield f"{violation.reason}: {violation.rows} rows{example}" + (f" ({hint})" if hint else "")
+        yield f"{violation.reason}: {violation.rows} rows, first {place}" + (f"; {hint}" if hint else "")
     row = connection.execute("SELECT reason, record FROM file_broken ORDER BY record LIMIT 1").fetchone()
     if row is not None:
         hint = "; csv.encoding says how a file is written" if "encoding" in row[0] else ""

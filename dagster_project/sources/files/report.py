@@ -9,7 +9,7 @@ import duckdb
 
 from dagster_project.lib.duck import identifier
 from dagster_project.lib.errors import DataError, UsageError
-from dagster_project.sources.files.canonical import NATURAL_KEYS, PERIOD_COLUMNS, targets
+from dagster_project.sources.files.canonical import NATURAL_KEYS, targets
 from dagster_project.sources.files.examination import (
     Examination,
     Violation,
@@ -274,7 +274,7 @@ def _columns(
         usable, unusable, empty = counts[3 * index : 3 * index + 3]
         file_column = _file_column(found, column)
         raw = raws[name]
-        if any(part in found.missing for part in _file_columns(found, column)):
+        if any(part in found.missing for part in spec.sources_of(column)):
             yield ColumnReport(name, given[name], "not in the file", 0, 0, 0, (), (), "", None)
             continue
         yield ColumnReport(
@@ -319,22 +319,7 @@ def _hint(connection: duckdb.DuckDBPyConnection, found: Examination, column: str
 
 
 def _file_column(found: Examination, column: str) -> str | None:
-    return next(iter(_file_columns(found, column)), None)
-
-
-def _file_columns(found: Examination, column: str) -> list[str]:
-    spec = found.declared.spec
-    if column == "event_at":
-        named = [spec.time.column, spec.time.clock]
-    elif column == "venue":
-        named = [spec.venue.column]
-    elif column in spec.columns:
-        named = [spec.columns[column].column]
-    elif spec.unpivot and column == spec.unpivot.value:
-        named = [item.column for item in spec.unpivot.columns.values()]
-    else:
-        named = [spec.period.column if spec.period and column == PERIOD_COLUMNS.get(spec.dataset) else None]
-    return [name for name in named if name]
+    return next(iter(found.declared.spec.sources_of(column)), None)
 
 
 def _values(connection: duckdb.DuckDBPyConnection, dataset: str, column: str) -> str:

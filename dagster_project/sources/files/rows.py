@@ -107,16 +107,7 @@ class Rows:
         if spec.unpivot and name == spec.unpivot.value:
             cases = [f"WHEN {literal(key)} THEN {self.text(item.column)}" for key, item in spec.unpivot.columns.items()]
             return f"CASE {identifier(spec.unpivot.key)} {' '.join(cases)} END"
-        columns: list[str | None] = []
-        if name in {"event_at", spec.time_column}:
-            columns = [spec.time.column, spec.time.clock]
-        elif name == "venue":
-            columns = [spec.venue.column]
-        elif name in spec.columns:
-            columns = [spec.columns[name].column]
-        elif name == PERIOD_COLUMNS.get(spec.dataset) and spec.period is not None:
-            columns = [spec.period.column]
-        texts = [self.text(column) for column in columns if column]
+        texts = [self.text(column) for column in spec.sources_of(name)]
         return f"nullif(concat_ws(' ', {', '.join(texts)}), '')" if texts else None
 
     def text(self, column: str) -> str:

@@ -287,6 +287,22 @@ class FileSpec(Part):
         """Every column of the file that is read, in the spec's order, without those taken from the file's name."""
         yield from dict.fromkeys(name for name in self._used() if capture_of(name) is None)
 
+    def sources_of(self, column: str) -> list[str]:
+        """Columns of the file, or placeholders, that a canonical column (also ``venue``, ``event_at``) is taken from."""
+        if column in {"event_at", self.time_column}:
+            named = [self.time.column, self.time.clock]
+        elif column == "venue":
+            named = [self.venue.column]
+        elif column in self.columns:
+            named = [self.columns[column].column]
+        elif self.unpivot and column == self.unpivot.value:
+            named = [item.column for item in self.unpivot.columns.values()]
+        elif column == PERIOD_COLUMNS.get(self.dataset) and self.period:
+            named = [self.period.column]
+        else:
+            named = []
+        return [name for name in named if name]
+
     def _used(self) -> Iterator[str]:
         named = [self.venue.column, self.time.column, self.time.clock, self.interval.column if self.interval else None]
         named += [item.column for item in self.columns.values()]
