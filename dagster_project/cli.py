@@ -193,7 +193,9 @@ def ingest(source: str, folder: Path | None, start: date | None, end: date | Non
 @cli.command()
 @click.option("--feed", "feeds", multiple=True, help="binance, bybit, okx; several times [all]")
 @click.option("--symbols", default="", help="contracts, for venues that subscribe one by one [all]")
-@click.option("--segment-seconds", type=click.IntRange(5, 86400), default=3600, show_default=True, help="length of a file")
+@click.option(
+    "--segment-seconds", type=click.IntRange(5, 86400), default=3600, show_default=True, help="length of a file"
+)
 def record(feeds: tuple[str, ...], symbols: str, segment_seconds: int) -> None:
     """Record liquidations that venues only push, until stopped.
 
@@ -232,7 +234,9 @@ def sources_check(spec: Path) -> None:
     """
     from dagster_project.sources import files  # noqa: PLC0415
 
-    files.render(files.explain(spec), OUT)
+    report = files.explain(spec)
+    files.render(report, OUT)
+    report.require_fit()
 
 
 @cli.group()

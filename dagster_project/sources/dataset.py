@@ -145,7 +145,9 @@ def _read(connection: duckdb.DuckDBPyConnection, dataset: Dataset, batch: Batch,
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE parsed AS SELECT rows.file_number, rows.record, {excluded} AS excluded, "
-        f"coalesce(CAST(rows.event_at AS DATE), landed.period_start) AS day, rows.event_at AS event_moment,\n  {columns}\n"
+        # A day that has not come is nobody's day: what is dated so is set aside on its file's first.
+        "coalesce(CAST(CASE WHEN rows.event_at <= landed.ingested_at + INTERVAL 5 SECONDS THEN rows.event_at END AS DATE), "
+        f"landed.period_start) AS day, rows.event_at AS event_moment,\n  {columns}\n"
         f"FROM ({select}) AS rows JOIN landed USING (file_number)"
     )
     # Counted here, before rows part ways: that they all arrive is then a statement that can be wrong.

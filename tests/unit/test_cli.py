@@ -183,7 +183,7 @@ def test_run_on_a_folder_that_declares_nothing(call, place: Home, tmp_path: Path
         ("dataset: [", "symbol,when,rate\nX,2025-01-01,0.1\n", "is not YAML"),
         (SPEC.replace("rate}", "rate, colour: c}"), "symbol,when,rate\nX,2025-01-01,0.1\n", "'colour' is not a column"),
         (SPEC, "symbol,when\nX,2025-01-01\n", "column 'rate' is not in the file"),
-        (SPEC, "symbol,when,rate\nX,2025-01-01,much\n", "first 'much' in record 1"),
+        (SPEC, "symbol,when,rate\nX,2025-01-01,much\n", "first 'much' (column 'rate', record 1)"),
     ],
 )
 def test_run_on_files_that_break_their_spec(call, tmp_path: Path, spec: str, data: str, said: str) -> None:

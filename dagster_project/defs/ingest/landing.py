@@ -56,9 +56,10 @@ def landing_files(context: dg.AssetExecutionContext, config: FilesConfig, home: 
         place.claim("files")
         counts: Counter[str] = Counter()
         changed = 0
-        for dataset, arrival in arrivals:
-            changed += landing.land("declared", dataset, "files", [arrival]).changed
-            counts[dataset] += 1
+        for dataset in sorted({dataset for dataset, _ in arrivals}):
+            own = [arrival for name, arrival in arrivals if name == dataset]
+            changed += landing.land("declared", dataset, "files", own).changed
+            counts[dataset] = len(own)
     context.log.info(f"{len(arrivals)} files, {changed} of them new or changed")
     return dg.MaterializeResult(
         metadata={

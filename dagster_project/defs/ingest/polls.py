@@ -23,7 +23,9 @@ def askable(cadence: Cadence) -> list[Feed]:
     return [
         feed
         for feed in FEEDS.values()
-        if feed.cadence is cadence and feed.origins and all(os.environ.get(name) for name in (*feed.needs, *feed.schedule_needs))
+        if feed.cadence is cadence
+        and feed.origins
+        and all(os.environ.get(name) for name in (*feed.needs, *feed.schedule_needs))
     ]
 
 

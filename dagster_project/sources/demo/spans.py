@@ -3,7 +3,11 @@
 from datetime import date
 
 YEAR_LONG = frozenset(
-    {(feed, entity) for feed in ("binance", "bybit") for entity in ("klines", "funding", "open_interest", "liquidations")}
+    {
+        (feed, entity)
+        for feed in ("binance", "bybit")
+        for entity in ("klines", "funding", "open_interest", "liquidations")
+    }
     | {("bitget", "liquidations")}
 )
 """Feed and entity of the datasets with rows outside ``AROUND_EVENT``."""
