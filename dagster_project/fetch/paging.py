@@ -156,11 +156,6 @@ def whole(ask: Callable[[], Page]) -> Iterator[Page]:
     yield ask() if _is_bare(page.document) else page
 
 
-def one(page: Page) -> Iterator[Page]:
-    """An answer that is all there is."""
-    yield page
-
-
 def _not_empty_by_accident(ask: Callable[[], Page], rows_of: Callable[[Page], Rows]) -> Page:
     """A page; an empty one only when it is empty twice, since venues under load answer empty lists."""
     page = ask()

@@ -4,7 +4,7 @@ import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -175,11 +175,6 @@ def contracts_of(home: Home, name: str, universe: Universe) -> Sequence[Contract
         return found
     bases = _base_assets(name)
     return [one for one in found if bases.get(one.base_code, one.base_code) in universe.bases]
-
-
-def retained_from(feed: Feed, now: datetime) -> date | None:
-    """First day that the venue still answers for; None when it forgets nothing."""
-    return (now - feed.reach).date() + timedelta(days=1) if feed.reach else None
 
 
 def _base_assets(venue: str) -> dict[str, str]:

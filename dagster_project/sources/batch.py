@@ -61,10 +61,6 @@ class Batch:
     table: str = "records"
     refused: list[Refused] = field(default_factory=list)
 
-    @property
-    def _numbers(self) -> str:
-        return f"file_number BETWEEN {self.first_number} AND {self.first_number + len(self.entries) - 1}"
-
     def csv(self, columns: Sequence[str], suffix: str = ".csv", *, optional: int = 0, is_named: bool = False) -> str:
         """Read CSV out of zip, gzip or LZ4, or as it is, with or without a header line.
 
