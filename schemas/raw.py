@@ -370,6 +370,7 @@ class Quarantine(Operation):
     record: dt.Int64 = pa.Field(nullable=True, ge=1)
     reason: dt.String = pa.Field(nullable=False, str_length={"min_value": 1})
     payload: dt.String = pa.Field(nullable=True)
+    source_class: dt.String = pa.Field(nullable=False, isin=SOURCE_CLASSES)
     ingested_at: UTC = pa.Field(nullable=False)
 
 

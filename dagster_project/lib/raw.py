@@ -3,8 +3,11 @@
 A file is replaced by a rename, so a reader sees the old day or the new one. A day that no longer has rows loses its file.
 """
 
+import hashlib
 import uuid
+from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,15 +56,23 @@ class RawStore:
         self.scratch = scratch
 
     def prepare(self) -> None:
-        """Write the zero-row file of every shape of ``schemas.raw`` that has none, or whose columns have changed."""
+        """Write the zero-row file of every shape of ``schemas.raw`` that has none, or whose columns have changed.
+
+        Every op asks for this, so what was written is remembered by a digest of the shapes: to look is enough.
+        """
+        shapes = _shapes()
+        marker = self.root / ".shapes"
+        if (
+            marker.is_file()
+            and marker.read_text() == _digest(shapes)
+            and all(map(Path.exists, map(self._empty, shapes)))
+        ):
+            return
         connection = ibis.duckdb.connect()
         connection.raw_sql("SET TimeZone = 'UTC'")
-        shapes = {f"{NO_FEED}__{entity}": (model, KEYS) for entity, model in ENTITIES.items()}
-        shapes |= {dataset: (model, KEYS) for dataset, model in DECLARED.items()}
-        shapes |= {name: (model, OPERATION_KEYS[name]) for name, model in OPERATIONS.items()}
-        for dataset, (model, keys) in shapes.items():
-            target = self.root / dataset / f"{keys[0]}={_SCHEMA}" / "date=1970-01-01" / "part.parquet"
-            schema = ibis.schema({name: kind for name, kind in columns_of(model).items() if name not in keys})
+        for dataset, (columns, keys) in shapes.items():
+            target = self._empty(dataset)
+            schema = ibis.schema({name: kind for name, kind in columns.items() if name not in keys})
             connection.raw_sql("DROP TABLE IF EXISTS shape")
             connection.create_table("shape", schema=schema)
             wanted = connection.raw_sql("DESCRIBE shape").fetchall()
@@ -70,10 +81,17 @@ class RawStore:
                 if [row[:2] for row in held.fetchall()] == [row[:2] for row in wanted]:
                     continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            staged = target.with_suffix(".part")
+            staged = target.with_suffix(f".{uuid.uuid4().hex}")
             connection.raw_sql(f"COPY shape TO {literal(staged)} (FORMAT parquet, COMPRESSION zstd)")
             staged.replace(target)
         connection.disconnect()
+        staged = marker.with_suffix(f".{uuid.uuid4().hex}")
+        staged.write_text(_digest(shapes))
+        staged.replace(marker)
+
+    def _empty(self, dataset: str) -> Path:
+        """The zero-row file of a shape."""
+        return self.root / dataset / f"{_keys_of(dataset)[0]}={_SCHEMA}" / "date=1970-01-01" / "part.parquet"
 
     def relation(self, dataset: str, start: date | None = None, end: date | None = None) -> str:
         """SQL that reads a dataset, or the days ``start`` to ``end`` (inclusive) of it."""
@@ -174,3 +192,25 @@ class RawStore:
 def columns_of(model: type[pa.DataFrameModel]) -> dict[str, ibis.expr.datatypes.DataType]:
     """Column names and types of a model, in its order."""
     return {name: column.dtype.type for name, column in model.to_schema().columns.items()}
+
+
+Shape = tuple[dict[str, ibis.expr.datatypes.DataType], tuple[str, str]]
+
+
+def _keys_of(dataset: str) -> tuple[str, str]:
+    return OPERATION_KEYS.get(dataset, KEYS)
+
+
+@cache
+def _shapes() -> dict[str, Shape]:
+    """Columns and hive keys of every shape, by the name of the folder of its zero-row file."""
+    models = {f"{NO_FEED}__{entity}": model for entity, model in ENTITIES.items()} | DECLARED | OPERATIONS
+    return {name: (columns_of(model), _keys_of(name)) for name, model in models.items()}
+
+
+def _digest(shapes: Mapping[str, Shape]) -> str:
+    words = [
+        f"{name} {keys} {[(column, str(kind)) for column, kind in columns.items()]}"
+        for name, (columns, keys) in shapes.items()
+    ]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()

@@ -241,7 +241,7 @@ def _settle(connection: duckdb.DuckDBPyConnection, dataset: Dataset, raw: RawSto
         f"CREATE TABLE quarantine AS SELECT {literal(dataset.name)} AS dataset, set_aside.date, "
         f"coalesce(set_aside.venue, {venue}) AS venue, {literal(dataset.source)} AS feed, {literal(entity)} AS entity, "
         "landed.landing_path, set_aside.record, "
-        "set_aside.reason, set_aside.payload, landed.ingested_at "
+        "set_aside.reason, set_aside.payload, landed.source_class, landed.ingested_at "
         f"FROM set_aside JOIN landed USING (file_number) WHERE set_aside.date {between}"
     )
     connection.execute(

@@ -73,7 +73,8 @@ def bybit_world(world):
 def operations_world(world):
     """A file and two records set aside, an hour that the archive lacks, and one that no collector heard."""
     received = {"ingested_at": at(datetime(2025, 10, 11, tzinfo=UTC)), "feed": "'binance'"}
-    aside = {**received, "entity": "'klines'", "venue": "'binance'", "landing_path": "'page-1'", "date": DAY}
+    received_as = {**received, "source_class": "'measured'"}
+    aside = {**received_as, "entity": "'klines'", "venue": "'binance'", "landing_path": "'page-1'", "date": DAY}
     reasons = [("no usable time", 3), ("no usable time", 5), ("cannot be read", None)]
     rows = [{**aside, "reason": f"'{reason}'", "record": record} for reason, record in reasons]
     world.add("quarantine", [{**row, "dataset": "binance__klines"} for row in rows])

@@ -78,10 +78,18 @@ def test_same_rows_give_the_same_bytes(store: RawStore) -> None:
     assert {path: path.read_bytes() for path in store.root.rglob("part.parquet")} == before
 
 
-def test_changed_model_renews_the_zero_row_file(store: RawStore) -> None:
+def test_zero_row_file_of_an_older_model_is_renewed(store: RawStore) -> None:
     target = store.root / "none__funding/venue=_schema/date=1970-01-01/part.parquet"
     with connect() as connection:
         connection.execute(f"COPY (SELECT 1 AS old WHERE false) TO '{target}' (FORMAT parquet)")
+    (store.root / ".shapes").write_text("digest of older models")
+    store.prepare()
+    assert read(store) == []
+
+
+def test_zero_row_file_that_went_missing_is_written_again(store: RawStore) -> None:
+    target = store.root / "none__funding/venue=_schema/date=1970-01-01/part.parquet"
+    target.unlink()
     store.prepare()
     assert read(store) == []
 

@@ -1,6 +1,7 @@
 """``python -m venue_server``: the server for people and benchmarks."""
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def main() -> None:
             server.warm(chosen.warm)
         for name, value in server.environment().items():
             print(f"export {name}={value}", flush=True)
+        # Standard output is for the shell; this is for who reads along.
+        for line in server.fixtures.lines():
+            print(line, file=sys.stderr, flush=True)
         try:
             while True:
                 time.sleep(3600)

@@ -161,7 +161,7 @@ class App:
         return len(window) > requests
 
     def _control(self, request: Request) -> Reply:
-        """``/_control/{fault,clear,now,limit,requests,health}``, each by the query."""
+        """``/_control/{fault,clear,now,limit,requests,fixtures,health}``, each by the query."""
         query = dict(request.query)
         action = request.path.strip("/")
         try:
@@ -180,6 +180,8 @@ class App:
                 self.limit(query["host"], int(query["requests"]), float(query["seconds"]))
             elif action == "requests":
                 return json_reply(self.requests.by_path())
+            elif action == "fixtures":
+                return json_reply(self.fixtures.summary())
             elif action != "health":
                 return json_reply({"error": f"no such action: {action}"}, 404)
         except (KeyError, ValueError) as error:
@@ -245,6 +247,11 @@ class Server:
     def requests(self) -> Requests:
         """What was asked."""
         return self.app.requests
+
+    @property
+    def fixtures(self) -> Fixtures:
+        """Recorded answers: which are served, and which are not."""
+        return self.app.fixtures
 
     @property
     def url(self) -> str:

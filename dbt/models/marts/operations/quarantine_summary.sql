@@ -4,7 +4,7 @@ select
     date,
     reason,
     count(*) as records,
-    'measured' as source_class,
+    {{ weakest_source_class_agg('source_class') }} as source_class,
     'complete' as completeness
 from {{ source('raw', 'quarantine') }}
 group by dataset, venue, date, reason

@@ -15,7 +15,9 @@ labelled as (
         ratios.*,
         coalesce(label.value, 'end') as period_label
     from ratios
-    {{ join_feed('ratios', labelled_at('ratios'), 'long_short_ratios', 'period_label', 'label', by_product=true) }}
+    {{ join_feed(
+        'ratios', labelled_at('ratios'), 'long_short_ratios', 'period_label', 'label', speaker='feed', by_product=true
+    ) }}
 )
 
 select

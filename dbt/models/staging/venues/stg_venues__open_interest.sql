@@ -25,7 +25,8 @@ sided as (
         case feed.value when 'both' then 2 else 1 end as sides
     from observations
     {{ join_feed(
-        'observations', labelled_at('observations'), 'open_interest', 'period_label', 'label', by_product=true
+        'observations', labelled_at('observations'), 'open_interest', 'period_label', 'label', speaker='feed',
+        by_product=true
     ) }}
     {{ join_feed(
         'observations', 'observations.observed_at', 'open_interest', 'sidedness', 'feed', speaker='counting_venue'
