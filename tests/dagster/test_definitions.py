@@ -21,6 +21,8 @@ from dagster_project.sources.registry import FEEDS
 from schemas.marts import MART_MODELS
 from schemas.raw import DECLARED, OPERATIONS
 
+pytestmark = pytest.mark.xdist_group("definitions")
+
 RAW = {("raw", feed.name, feed.entity) for feed in FEEDS.values()} | {("raw", name) for name in DECLARED}
 PICTURE = Path(__file__).with_name("asset_graph.json")
 OWN_MODULES = ("dagster_project", "schemas")

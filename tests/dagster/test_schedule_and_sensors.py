@@ -12,6 +12,8 @@ from delever_definitions import repository
 from dagster_project.lib.home import Home
 from dagster_project.lib.resources import HomeResource
 
+pytestmark = pytest.mark.xdist_group("definitions")
+
 SPEC = """
 dataset: funding
 path: {path}

@@ -4,6 +4,8 @@ from collections import Counter
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("dbt_empty_raw")
+
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory, raw_world, build_warehouse):

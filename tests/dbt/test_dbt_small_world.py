@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("dbt_small_world")
+
 DAY = date(2025, 10, 10)
 STRESS = datetime(2025, 10, 10, 21, 15, tzinfo=UTC)
 

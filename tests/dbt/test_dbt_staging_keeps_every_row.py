@@ -10,6 +10,8 @@ import yaml
 
 from schemas.raw import DECLARED, ENTITIES
 
+pytestmark = pytest.mark.xdist_group("dbt_staging_keeps_every_row")
+
 MODELS = Path(__file__).resolve().parents[2] / "dbt" / "models" / "staging"
 DAY = date(2025, 10, 10)
 

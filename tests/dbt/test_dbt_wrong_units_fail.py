@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("dbt_wrong_units_fail")
+
 DAY = date(2025, 10, 10)
 
 

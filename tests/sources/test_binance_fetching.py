@@ -26,6 +26,8 @@ from venue_server.contracts import Contract as Listed
 from venue_server.text import DAY, HOUR, MINUTE, at, day_text
 from venue_server.wire import Reply, Request
 
+pytestmark = pytest.mark.xdist_group("binance_fetching")
+
 NOW = datetime(2026, 11, 15, 12, 34, 56, 789000, UTC)
 TODAY = NOW.date()
 FIVE = 5 * MINUTE

@@ -21,6 +21,8 @@ from dagster_project.sources.demo import generate_sample, tree_sha256
 from dagster_project.sources.demo.files import gzip_bytes, lz4_bytes
 from dagster_project.sources.demo.universe import load_universe
 
+pytestmark = pytest.mark.xdist_group("demo_sample")
+
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ROOT / "dbt" / "seeds"
 T0 = "timestamptz '2025-10-10 20:50:00+00'"

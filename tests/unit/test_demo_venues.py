@@ -25,7 +25,7 @@ from dagster_project.sources.files import DATASETS
 from dagster_project.sources.registry import FEEDS
 from schemas.raw import ENTITIES
 
-pytestmark = pytest.mark.xdist_group("demo_venues")
+pytestmark = pytest.mark.xdist_group("demo_sample")
 
 SEED = 20251010
 VENUES = ("binance", "bybit", "okx", "bitget", "hyperliquid")

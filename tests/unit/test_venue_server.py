@@ -24,6 +24,8 @@ from venue_server import Server, World, binance, coinglass, faults, hyperliquid_
 from venue_server.text import DAY, HOUR, MINUTE, at
 from venue_server.world import Trade
 
+pytestmark = pytest.mark.xdist_group("venue_server")
+
 NOW = at("2026-11-15T12:34:56")
 """The server's clock in these tests; the hour that is running opened at 12:00."""
 THIS_HOUR = at("2026-11-15T12:00")

@@ -1,15 +1,17 @@
 """What the sample's spans say is what its files span."""
 
-from dagster_project.lib.home import Home
+import pytest
+
+from built_homes import Built
 from dagster_project.lib.landing import Landing
-from dagster_project.sources.demo.landing import SAMPLED, land_sample
+from dagster_project.sources.demo.landing import SAMPLED
 from dagster_project.sources.demo.spans import AROUND_EVENT, YEAR_LONG
 
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.slow]
 
-def test_only_what_spans_the_year_has_files_outside_the_event_s_days(home: Home) -> None:
-    home.claim("demo")
-    land_sample(home)
-    landing = Landing(home.landing)
+
+def test_only_what_spans_the_year_has_files_outside_the_event_s_days(demo: Built) -> None:
+    landing = Landing(demo.home.landing)
     outside = {
         (feed, entity)
         for feed, entity in SAMPLED
