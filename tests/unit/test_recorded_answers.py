@@ -7,9 +7,11 @@ what ccxt read in the same answers.
 
 import json
 import os
+import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -218,7 +220,7 @@ def test_entries_that_are_disabled_or_have_no_answer_or_no_rows_are_left_out(tmp
     assert [one.reason for one in fixtures.skipped] == [
         "disabled", "has no httpResponse", "has no list of rows", "a row has no time at 0",
     ]  # fmt: skip
-    assert fixtures.lines()[0] == "not served: bybit.json fetchOHLCV: disabled"
+    assert fixtures.lines()[0] == "not served: bybit.json: disabled: fetchOHLCV"
     (tmp_path / "okx.json").write_text("[]")
     with pytest.raises(ValueError, match="not a JSON object of methods"):
         Fixtures(tmp_path)
@@ -251,7 +253,7 @@ def test_the_server_tells_what_it_serves_and_what_not(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert server.fixtures.lines() == [
         "recorded: bybit.json fetchTicker 'one ticker' -> bybit/v5/market/tickers category=linear no symbol",
-        "not served: bybit.json fetchBalance: no connector asks for it (2 entries)",
+        "not served: bybit.json: no connector asks for it: fetchBalance (2)",
     ]
 
 
@@ -262,7 +264,7 @@ def test_the_command_says_so_beside_what_the_shell_reads(tmp_path: Path) -> None
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stderr is not None and process.stdout is not None
-        assert process.stderr.readline() == "not served: okx.json fetchBalance: no connector asks for it\n"
+        assert process.stderr.readline() == "not served: okx.json: no connector asks for it: fetchBalance\n"
         assert process.stdout.readline().startswith("export DELEVER_URL_")
         process.terminate()
 
@@ -360,9 +362,15 @@ class Case:
     origin: str = "rest"
     now: datetime = AFTER
     where: str = "true"
+    about: str = ""
+
+    @property
+    def symbol(self) -> str:
+        """What it is about, if not what was asked for."""
+        return self.about or (self.given[0][0] if isinstance(self.given[0], list) else self.given[0])
 
     def __str__(self) -> str:
-        return f"{self.exchange}-{self.method}-{self.given[0]}"
+        return f"{self.exchange}-{self.method}-{self.symbol}"
 
 
 OHLC = "open_time, open, high, low, close"
@@ -445,6 +453,30 @@ CASES = [
     Case("bitget", "fetchOpenInterest", [LINEAR], BITGET | {"data": {
         "openInterestList": [{"symbol": "BTCUSDT", "size": "321.5"}], "ts": str(H1)}},
          "open_interest", "observed_at, open_interest", [(H1, 321.5)], now=NOON),
+    Case("bybit", "fetchMarkets", [{"type": "swap", "subType": "linear"}], BYBIT | {"result": {"category": "linear", "list": [
+        {"symbol": "NEWUSDT", "contractType": "LinearPerpetual", "status": "Trading", "baseCoin": "NEW", "quoteCoin": "USDT",
+         "settleCoin": "USDT", "launchTime": str(T0), "deliveryTime": "0", "fundingInterval": "480",
+         "leverageFilter": {"maxLeverage": "50"}, "priceFilter": {"tickSize": "0.1"}, "lotSizeFilter": {"qtyStep": "0.01"}}],
+        "nextPageCursor": "more"}},
+         "instruments", "base_code, tick_size, max_leverage", [("NEW", 0.1, 50.0)], now=NOON, about="NEW/USDT:USDT"),
+    Case("bybit", "fetchMarketLeverageTiers", [LINEAR], BYBIT | {"result": {"category": "linear", "list": [
+        {"id": "1", "symbol": "BTCUSDT", "riskLimitValue": "2000000", "maintenanceMargin": "0.005", "initialMargin": "0.01",
+         "maxLeverage": "100.00", "mmDeduction": ""}], "nextPageCursor": ""}},
+         "leverage_tiers", "tier_number, tier_cap, maintenance_rate", [(1, 2e6, 0.005)], now=NOON),
+    Case("binance", "fetchLongShortRatioHistory", [LINEAR, "5m"],
+         [{"symbol": "BTCUSDT", "longAccount": "0.6", "longShortRatio": "1.5", "shortAccount": "0.4", "timestamp": str(H1)}],
+         "long_short_ratios", "observed_at, long_share, long_short_ratio", [(H1, 0.6, 1.5)], where="population = 'accounts'"),
+    Case("bitget", "fetchTickers", [[LINEAR]], BITGET | {"data": [
+        {"symbol": "BTCUSDT", "lastPr": "100.5", "markPrice": "100.4", "indexPrice": "0", "baseVolume": "3", "quoteVolume": "300",
+         "holdingAmount": "40", "fundingRate": "0.0001", "ts": str(H1)}]},
+         "tickers", "last_price, mark_price, index_price, open_interest", [(100.5, 100.4, None, 40.0)], now=NOON),
+    Case("bitget", "fetchOrderBook", [INVERSE], BITGET | {"data": {"bids": BOOK[0], "asks": BOOK[1], "ts": str(H1)}},
+         "depth", "percentage, quantity, best_price", [(-5.0, 8.0, 100.0), (5.0, 9.0, 102.0)], now=NOON,
+         where="abs(percentage) = 5"),
+    Case("hyperliquid", "fetchOrderBook", [HYPER],
+         {"coin": "BTC", "time": str(H1), "levels": [[{"px": px, "sz": sz, "n": "1"} for px, sz in side] for side in BOOK]},
+         "depth", "percentage, quantity, best_price", [(-5.0, 8.0, 100.0), (5.0, 9.0, 102.0)], now=NOON,
+         where="abs(percentage) = 5"),
     Case("hyperliquid", "fetchOHLCV", [HYPER, "1h"], hyper_bars(1, 2), "klines", f"{OHLC}, volume", BARS),
     Case("hyperliquid", "fetchFundingRateHistory", [HYPER],
          [{"coin": "BTC", "fundingRate": "0.0000125", "premium": "0", "time": str(H1 + 5)},
@@ -462,8 +494,7 @@ CASES = [
 def test_connectors_read_recordings(case: Case, kit: Any, tmp_path: Path) -> None:
     folder = write(tmp_path, case.exchange, {case.method: [entry(case.given, case.answer)]})
     made = kit(folder, case.now)
-    symbol = case.given[0][0] if isinstance(case.given[0], list) else case.given[0]
-    asked = contract_of(case.exchange, symbol)
+    asked = contract_of(case.exchange, case.symbol)
     rows = made.rows(
         case.exchange, case.entity, case.columns, asked, origin=case.origin, now=case.now, where=case.where
     )
@@ -489,18 +520,24 @@ def test_what_connectors_make_of_ccxts_candles_is_what_ccxt_made_of_them(kit: An
             if not fixtures.served or not one.get("parsedResponse"):
                 continue
             tried += 1
-            want, got = candles(content["exchange"], one, kit, alone)
+            want, got = candles(content["exchange"], one, fixtures.served[0].asks, kit, alone)
             if want != got:
                 differing[f"{file.name}: {one['description']}"] = (want, got)
     assert tried, f"{folder} has no candles of a contract"
     assert not differing
 
 
-def candles(exchange: str, one: dict[str, Any], kit: Any, folder: Path) -> tuple[list[Row], list[Row]]:
+def candles(
+    exchange: str, one: dict[str, Any], asks: Mapping[str, Any], kit: Any, folder: Path
+) -> tuple[list[Row], list[Row]]:
     """What ccxt read, and what a connector reads: prices, and volumes where both count the same."""
     params = one["input"][-1] if isinstance(one["input"][-1], dict) else {}
     kind = params.get("price", "last")
-    contract = contract_of(exchange, one["input"][0])
+    perpetual, expiry = re.fullmatch(r"(.*?)(-\d{6})?", one["input"][0]).groups()
+    contract = contract_of(exchange, perpetual)
+    named = asks.get("symbol") or asks.get("instId") or asks.get("req.coin")
+    if kind != "index" and named:
+        contract = replace(contract, venue_symbol=named, is_perpetual=expiry is None)
     # Of inverse contracts ccxt takes for a volume what counts dollars on some venues and coins on others.
     has_volume = kind == "last" and contract.contract_type == "linear"
     want = [tuple(row[: 6 if has_volume else 5]) for row in one["parsedResponse"]]

@@ -153,11 +153,14 @@ class Fixtures:
         }
 
     def lines(self) -> list[str]:
-        """The same for people: a line for each answer, and for each kind of entry that is left out."""
+        """The same for people: a line for each answer, and for each reason to leave entries of a file out."""
         served = [f"recorded: {one.source} -> {one.host}{one.path} {_text(one.asks)}" for one in self.served]
-        reasons = Counter(f"{one.source.file} {one.source.method}: {one.reason}" for one in self.skipped)
+        left: dict[str, Counter[str]] = {}
+        for one in self.skipped:
+            left.setdefault(f"{one.source.file}: {one.reason}", Counter())[one.source.method] += 1
         return served + [
-            f"not served: {text}" + (f" ({count} entries)" if count > 1 else "") for text, count in reasons.items()
+            f"not served: {reason}: " + ", ".join(f"{name} ({n})" if n > 1 else name for name, n in methods.items())
+            for reason, methods in left.items()
         ]
 
     def _read(self, path: Path, named: str) -> None:
