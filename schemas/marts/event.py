@@ -3,7 +3,7 @@
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 
-from schemas.marts.base import Mart, VOLUME_BASES
+from schemas.marts.base import VOLUME_BASES, Mart
 from schemas.raw import UTC
 
 

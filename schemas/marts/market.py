@@ -3,8 +3,8 @@
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 
-from schemas.marts.base import Mart, TIERS, VOLUME_BASES
-from schemas.raw import COMPLETENESS, UTC
+from schemas.marts.base import TIERS, VOLUME_BASES, Mart
+from schemas.raw import COMPLETENESS
 
 
 class FctExchangeShare(Mart):

@@ -4,7 +4,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pandera.ibis as pa
 
-from schemas.marts.base import Mart, TIERS
+from schemas.marts.base import TIERS, Mart
 from schemas.raw import COMPLETENESS, UTC
 
 
