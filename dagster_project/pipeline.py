@@ -144,6 +144,7 @@ def _sample_steps(job: str, days: tuple[date, date]) -> list[Step]:
 def _live_steps(job: str, days: Days, live: LiveAsk) -> list[Step]:
     """Contracts and what only the present tells first, then the days."""
     from dagster_project.defs.ingest.keys import landing_key, raw_key  # noqa: PLC0415
+    from dagster_project.defs.ingest.partitions import FIRST_DAY  # noqa: PLC0415
     from dagster_project.sources.registry import FEEDS  # noqa: PLC0415
 
     chosen = [
@@ -162,6 +163,10 @@ def _live_steps(job: str, days: Days, live: LiveAsk) -> list[Step]:
     start = days[0] or end
     if end > today:
         raise UsageError(f"--to {end} lies in the future; today is {today} (UTC).")
+    if start < date.fromisoformat(FIRST_DAY):
+        raise UsageError(f"--from {start} lies before the first day that Delever keeps, {FIRST_DAY}.")
+    if start > end:
+        raise UsageError(f"--from {start} lies after --to {end}.")
     wanted = str(live.fetch.get("origin"))
     present = [
         feed for feed in chosen if feed.mode_by(wanted if wanted in feed.origins else feed.default_origin) == "snapshot"

@@ -20,7 +20,7 @@
             select distinct
                 venue,
                 base_asset,
-                cast(event_at as date) as spoken_date,
+                {{ utc_date('event_at') }} as spoken_date,
                 feed,
                 product = 'aggregate' as is_aggregate
             from {{ others }}
@@ -29,14 +29,14 @@
     ) as chosen
         on {{ others }}.venue = chosen.venue
         and {{ others }}.base_asset = chosen.base_asset
-        and cast({{ others }}.event_at as date) = chosen.spoken_date
+        and {{ utc_date(others ~ '.event_at') }} = chosen.spoken_date
         and {{ others }}.feed = chosen.feed
         and chosen.preference = 1
     left join (
-        select distinct venue, base_asset, cast(event_at as date) as spoken_date from {{ nearer }}
+        select distinct venue, base_asset, {{ utc_date('event_at') }} as spoken_date from {{ nearer }}
     ) as spoken
         on {{ others }}.venue = spoken.venue
         and {{ others }}.base_asset = spoken.base_asset
-        and cast({{ others }}.event_at as date) = spoken.spoken_date
+        and {{ utc_date(others ~ '.event_at') }} = spoken.spoken_date
     where spoken.venue is null
 {%- endmacro %}

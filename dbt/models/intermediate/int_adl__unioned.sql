@@ -18,7 +18,7 @@ with fills as (
 ),
 
 spoken as (
-    select distinct venue, base_asset, cast(event_at as date) as spoken_date from fills
+    select distinct venue, base_asset, {{ utc_date('event_at') }} as spoken_date from fills
 ),
 
 clusters as (
@@ -39,7 +39,7 @@ clusters as (
     left join spoken
         on adl.venue = spoken.venue
         and adl.base_asset = spoken.base_asset
-        and cast(adl.event_at as date) = spoken.spoken_date
+        and {{ utc_date('adl.event_at') }} = spoken.spoken_date
 )
 
 select * from fills

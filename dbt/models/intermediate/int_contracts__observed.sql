@@ -3,10 +3,10 @@
     ('int_volume__daily', 'volume_date'),
     ('int_open_interest__daily', 'open_interest_date'),
     ('int_liquidations__daily', 'liquidation_date'),
-    ('int_funding__unioned', 'cast(event_at as date)'),
-    ('int_depth__one_percent', 'cast(event_at as date)'),
-    ('int_adl__unioned', 'cast(event_at as date)'),
-    ('stg_files__leverage_tiers', 'cast(valid_from_at as date)'),
+    ('int_funding__unioned', utc_date('event_at')),
+    ('int_depth__one_percent', utc_date('event_at')),
+    ('int_adl__unioned', utc_date('event_at')),
+    ('stg_files__leverage_tiers', utc_date('valid_from_at')),
 ] %}
 with observations as (
     {% for model, day in observed %}

@@ -3,7 +3,7 @@
 with liquidations as (
     select
         *,
-        cast(event_at as date) as liquidation_date,
+        {{ utc_date('event_at') }} as liquidation_date,
         {{ flag_rank('completeness', completeness_levels()) }} as completeness_rank
     from {{ ref('int_liquidations__unioned') }}
     where period_seconds <= 86400

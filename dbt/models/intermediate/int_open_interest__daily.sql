@@ -3,7 +3,7 @@ with ranked as (
     select
         *,
         row_number() over (
-            partition by venue, venue_symbol, cast(event_at as date) order by event_at desc
+            partition by venue, venue_symbol, {{ utc_date('event_at') }} order by event_at desc
         ) as preference
     from {{ ref('int_open_interest__observed') }}
     where notional_usd is not null
@@ -14,7 +14,7 @@ select
     venue_symbol,
     base_asset,
     contract_type,
-    cast(event_at as date) as open_interest_date,
+    {{ utc_date('event_at') }} as open_interest_date,
     event_at as observed_at,
     base_quantity,
     notional_usd as open_interest_usd,

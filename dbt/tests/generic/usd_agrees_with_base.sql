@@ -23,8 +23,12 @@ with claims as (
     where {{ base }} > 0 and {{ usd }} > {{ minimum_usd }}
 ),
 
-claimed_days as (
-    select distinct venue, venue_symbol, cast(event_at as date) as claimed_date from claims
+-- Hours in which a bar may begin that holds the moment, or ended in the five minutes before it.
+priced_hours as (
+    {%- for minutes in [0, 60, 65] %}
+    select venue, venue_symbol, (epoch_us(event_at) // 60000000 - {{ minutes }}) // 60 as bar_hour from claims
+    {% if not loop.last %}union{% endif %}
+    {%- endfor %}
 ),
 
 prices as (
@@ -48,12 +52,10 @@ near_prices as (
         min(prices.close_price) as low_close,
         max(prices.close_price) as high_close
     from prices
-    -- A bar that begins before midnight may hold a moment after it.
-    inner join claimed_days
-        on prices.venue = claimed_days.venue
-        and prices.venue_symbol = claimed_days.venue_symbol
-        and cast(prices.bar_start_at + interval 1 hour as date) >= claimed_days.claimed_date
-        and cast(prices.bar_start_at as date) <= claimed_days.claimed_date
+    inner join priced_hours
+        on prices.venue = priced_hours.venue
+        and prices.venue_symbol = priced_hours.venue_symbol
+        and epoch_us(prices.bar_start_at) // 3600000000 = priced_hours.bar_hour
     group by prices.venue, prices.venue_symbol, prices.bar_start_at, prices.interval_seconds
 ),
 

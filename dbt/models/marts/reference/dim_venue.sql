@@ -14,7 +14,7 @@ feeds as (
     select
         venue,
         max(case when attribute = 'completeness' then value end) as liquidation_completeness,
-        max(case when attribute = 'completeness' then cast(valid_from_at as date) end)
+        max(case when attribute = 'completeness' then {{ utc_date('valid_from_at') }} end)
             as liquidation_completeness_since,
         max(case when attribute = 'price_basis' then value end) as liquidation_price_basis
     from {{ ref('stg_reference__venue_feeds') }}

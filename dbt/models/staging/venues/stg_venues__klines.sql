@@ -4,10 +4,9 @@
 with units as ({{ units_of('klines', fields) }}),
 
 klines as (
-    select *
-    from {{ source('raw', 'klines') }}
-    {{ keep_latest(
-        ['venue_symbol', 'open_time', 'interval_seconds', 'venue', 'feed'], ['close', 'volume', 'turnover']
+    {{ latest_rows(
+        source('raw', 'klines'),
+        ['venue_symbol', 'open_time', 'interval_seconds', 'venue', 'feed'], ['close', 'volume', 'turnover'],
     ) }}
 ),
 
