@@ -287,6 +287,76 @@ def quarantine_retry(dataset: str | None) -> None:
     held.render(after, OUT)
 
 
+class _Moment(click.ParamType):
+    """A moment in UTC."""
+
+    name = "YYYY-MM-DDTHH:MM[:SS]"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The moment.
+
+        Raises:
+            click.BadParameter: The text is no moment in UTC.
+        """
+        from dagster_project.events import utc  # noqa: PLC0415
+
+        try:
+            return value if isinstance(value, datetime) else utc(str(value))
+        except ValueError as error:
+            self.fail(f"'{value}' is no time in UTC; write it as 2025-10-10T20:50 ({error}).", param, ctx)
+
+
+@cli.group("event")
+def event_group() -> None:
+    """Times of stress that the event marts look at."""
+
+
+@event_group.command("add")
+@click.option("--id", "event_id", required=True, help="small letters, digits and underscores, e.g. 2025_03_03_reserve")
+@click.option("--name", required=True, help="what it was")
+@click.option("--shock", "shock_at", type=_Moment(), required=True, help="when it began; this and all times are UTC")
+@click.option("--pre-event", "pre_event_at", type=_Moment(), help="what moves are measured from [shock]")
+@click.option("--window-start", "window_start_at", type=_Moment(), help="first bar [24 hours before pre-event]")
+@click.option("--cascade", "cascade_at", type=_Moment(), help="start of the cascade [15 minutes after shock]")
+@click.option("--aftershock", "aftershock_at", type=_Moment(), help="end of the cascade [15 minutes after cascade]")
+@click.option("--recovery", "recovery_at", type=_Moment(), help="start of the recovery [45 minutes after aftershock]")
+@click.option("--window-end", "window_end_at", type=_Moment(), help="end of the window [24 hours after recovery]")
+@click.option("--source", default="user", show_default=True, help="from where the times are known")
+@click.option("--again", is_flag=True, help="replace the event of this id")
+def event_add(event_id: str, name: str, source: str, again: bool, **bounds: datetime | None) -> None:
+    """Add an event of your own to this home.
+
+    The next `delever run`, or the job `models`, fills the event marts with it.
+    """
+    from dagster_project import events  # noqa: PLC0415
+
+    event = events.plan(event_id, name, bounds, source)
+    replaced = events.add(Home.from_env(), event, again=again)
+    done = "replaced" if replaced else "added"
+    OUT.print(
+        f"Event '{event_id}' {done}: {event.window_start_at:%Y-%m-%d %H:%M} to {event.window_end_at:%Y-%m-%d %H:%M} UTC."
+    )
+    OUT.print("Run `delever run` or the models to publish it.")
+
+
+@event_group.command("list")
+def event_list() -> None:
+    """Events that come with Delever, and yours."""
+    from dagster_project import events  # noqa: PLC0415
+
+    events.render(Home.from_env(), OUT)
+
+
+@event_group.command("remove")
+@click.argument("event_id")
+def event_remove(event_id: str) -> None:
+    """Remove an event of your own."""
+    from dagster_project import events  # noqa: PLC0415
+
+    events.remove(Home.from_env(), event_id)
+    OUT.print(f"Event '{event_id}' removed. Run `delever run` or the models to publish without it.")
+
+
 @cli.command()
 @click.option("--book", type=FOLDER, required=True, help="folder with the position book (docs/method_replay.md)")
 @click.option(

@@ -23,8 +23,10 @@ QUESTIONS = (
     Question(
         "Exchange share, by year",
         "SELECT year(period_start) AS year, venue, round(volume_usd / 1e12, 2) AS volume_trillion_usd, "
-        "round(100 * share, 1) AS share_percent, rank, days_covered AS days, volume_basis, completeness, source_class "
-        "FROM fct_exchange_share WHERE period_type = 'year' AND year(period_start) = 2025 ORDER BY year, rank LIMIT 12",
+        "round(100 * share, 1) AS share_percent, rank, round(100 * share_of_published, 1) AS percent_of_published, "
+        "days_covered AS days, volume_basis, completeness, source_class FROM fct_exchange_share "
+        "WHERE period_type = 'year' AND year(period_start) = 2025 QUALIFY row_number() OVER (ORDER BY rank) <= 12 "
+        "OR venue = 'uncovered' ORDER BY year, rank",
     ),
     Question(
         "Liquidation tax of 2025 (all venues, all tiers)",

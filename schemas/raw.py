@@ -413,6 +413,26 @@ class CollectorGap(Operation):
     ingested_at: UTC = pa.Field(nullable=False)
 
 
+class UserEvents(Operation):
+    """Event that a user added: its phases with their bounds. ``venue`` is ``market``, ``date`` the UTC day of the shock."""
+
+    venue: dt.String = pa.Field(nullable=False, isin=("market",))
+    event_id: dt.String = pa.Field(nullable=False, str_matches=r"^[a-z0-9][a-z0-9_]*$")
+    event_name: dt.String = pa.Field(nullable=False, str_length={"min_value": 1})
+    window_start_at: UTC = pa.Field(nullable=False)
+    pre_event_at: UTC = pa.Field(nullable=False)
+    shock_at: UTC = pa.Field(nullable=False)
+    cascade_at: UTC = pa.Field(nullable=False)
+    aftershock_at: UTC = pa.Field(nullable=False)
+    recovery_at: UTC = pa.Field(nullable=False)
+    window_end_at: UTC = pa.Field(nullable=False)
+    shock_source: dt.String = pa.Field(nullable=False)
+    cascade_source: dt.String = pa.Field(nullable=False)
+    aftershock_source: dt.String = pa.Field(nullable=False)
+    recovery_source: dt.String = pa.Field(nullable=False)
+    ingested_at: UTC = pa.Field(nullable=False)
+
+
 ENTITIES: dict[str, type[Venue]] = {
     "instruments": Instruments,
     "klines": Klines,
@@ -448,8 +468,9 @@ OPERATIONS: dict[str, type[Operation]] = {
     "intake": Intake,
     "data_gap": DataGap,
     "collector_gap": CollectorGap,
+    "user_events": UserEvents,
 }
-"""Tables that speak of the data: what was set aside, what was read, and what is missing."""
+"""Tables that speak of the data: what was set aside, what was read, what is missing, and which times are looked at."""
 
 
 def model_of(dataset: str) -> type[Raw]:

@@ -31,6 +31,7 @@ OPERATION_KEYS = {
     "intake": ("dataset", "date"),
     "data_gap": ("venue", "date"),
     "collector_gap": ("venue", "date"),
+    "user_events": ("venue", "date"),
 }
 """Hive keys of the tables that speak of the data and not of the market."""
 

@@ -56,6 +56,23 @@ GATE: dict[str, tuple[Rule, ...]] = {
             1e-9,
             "a year is not the sum of its days",
         ),
+        Rule(
+            "largest_gap_to_published_total",
+            "(SELECT max(abs(total / published_total_usd - 1)) FROM (SELECT sum(volume_usd) AS total, "
+            "max(published_total_usd) AS published_total_usd, "
+            "count(volume_usd) FILTER (venue = 'uncovered') AS rests FROM marts.fct_exchange_share "
+            "WHERE published_total_usd IS NOT NULL GROUP BY period_type, period_start) WHERE rests > 0)",
+            0,
+            1e-9,
+            "the covered venues and the uncovered rest are not the published total",
+        ),
+        Rule(
+            "largest_share_of_published",
+            "max(share_of_published)",
+            0,
+            1.5,
+            "one venue traded far more than was published of all of them: a unit was confused",
+        ),
     ),
     "fct_liquidation_tax": (
         Rule("least_tax_bps", "min(tax_bps)", 0, None, "a negative tax"),

@@ -53,8 +53,19 @@ class QuarantineSummary(Mart):
     records: dt.Int64 = pa.Field(nullable=False, ge=1)
 
 
+class CoverageSummary(Mart):
+    """One row per fact table, completeness and source class."""
+
+    table_name: dt.String = pa.Field(nullable=False)
+    row_count: dt.Int64 = pa.Field(nullable=False, ge=1)
+    row_share: dt.Float64 = pa.Field(nullable=False, gt=0, le=1)
+    first_date: dt.Date = pa.Field(nullable=True)
+    last_date: dt.Date = pa.Field(nullable=True)
+
+
 MODELS: dict[str, type[Mart]] = {
     "data_gap": DataGap,
     "collector_gap": CollectorGap,
     "quarantine_summary": QuarantineSummary,
+    "coverage_summary": CoverageSummary,
 }

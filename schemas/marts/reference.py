@@ -55,6 +55,7 @@ class DimEvent(Mart):
     cascade_source: dt.String = pa.Field(nullable=True)
     aftershock_source: dt.String = pa.Field(nullable=True)
     recovery_source: dt.String = pa.Field(nullable=True)
+    is_user_defined: dt.Boolean = pa.Field(nullable=False)
 
     @pa.dataframe_check(name="phases follow each other")
     def phases_are_ordered(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class

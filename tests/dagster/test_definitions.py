@@ -179,6 +179,7 @@ def test_every_asset_that_runs_has_an_owner_a_kind_and_a_text(code: dg.Repositor
             ["raw", "quarantine"],
             ["raw", "intake"],
             ["raw", "collector_gap"],
+            ["raw", "user_events"],
         )
         assert node.is_executable != outside, key
         assert node.owners, key

@@ -40,6 +40,7 @@ WRITTEN_BY_OTHERS = [
         ("quarantine", "every raw asset, for the days that it made"),
         ("intake", "every raw asset, for the days that it made"),
         ("collector_gap", "the recorders"),
+        ("user_events", "`delever event`"),
     )
 ]
 

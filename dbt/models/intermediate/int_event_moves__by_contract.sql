@@ -7,7 +7,7 @@ with window_bars as (
         bars.*,
         min(bars.interval_seconds) over (partition by events.event_id, bars.venue, bars.venue_symbol) as finest_seconds
     from {{ ref('int_bars__unioned') }} as bars
-    inner join {{ ref('events') }} as events
+    inner join {{ ref('stg_reference__events') }} as events
         on bars.bar_start_at >= events.window_start_at
         and bars.bar_start_at < events.window_end_at
     where bars.interval_seconds <= 86400
@@ -42,7 +42,7 @@ pre_event_ranks as (
             order by bars.bar_end_at desc, bars.interval_seconds
         ) as preference
     from {{ ref('int_bars__unioned') }} as bars
-    inner join {{ ref('events') }} as events
+    inner join {{ ref('stg_reference__events') }} as events
         on bars.bar_end_at <= events.pre_event_at
         and bars.bar_end_at > {{ add_seconds('events.pre_event_at', -86400) }}
 )

@@ -13,6 +13,6 @@ select
     {{ severity }} as severity_rank,
     {{ starts }} as phase_start_at,
     {{ ends }} as phase_end_at
-from {{ ref('events') }}
+from {{ ref('stg_reference__events') }}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

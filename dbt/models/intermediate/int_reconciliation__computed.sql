@@ -1,106 +1,7 @@
 -- Candidates for every published figure: from data (one per source class, never mixed) and from published values alone.
 -- `is_partial` marks a sum over less than the figure covers; such a sum can never match.
 {%- set event = '2025_10_10' %}
-{%- set ratios = [
-    ('binance_share_2025', 'binance_volume_2025 / volume_2025'),
-    ('okx_share_2025', 'okx_volume_2025 / volume_2025'),
-    ('bybit_share_2025', 'bybit_volume_2025 / volume_2025'),
-    ('bitget_share_2025', 'bitget_volume_2025 / volume_2025'),
-    ('top_four_volume_2025', 'binance_volume_2025 + okx_volume_2025 + bybit_volume_2025 + bitget_volume_2025'),
-    ('top_four_share_2025', 'top_four_volume_2025 / volume_2025'),
-    ('average_daily_liquidations_2025', 'liquidations_2025 / 365'),
-    ('liquidated_24h', 'liquidated_24h_long + liquidated_24h_short'),
-    ('long_share_24h', 'liquidated_24h_long / (liquidated_24h_long + liquidated_24h_short)'),
-    ('liquidated_24h_binance', 'liquidated_24h_binance_long + liquidated_24h_binance_short'),
-    ('btc_fall_composite', '104800.0 / 122600.0 - 1'),
-    ('open_interest_change_event', 'open_interest_after_event / open_interest_before_event - 1'),
-    ('open_interest_change_hyperliquid', 'open_interest_after_hyperliquid / open_interest_before_hyperliquid - 1'),
-    ('open_interest_wiped', 'open_interest_before_event - open_interest_after_event'),
-    ('altcoin_depth_change', 'altcoin_depth_trough / altcoin_depth_before - 1'),
-    ('binance_fund_change', 'binance_fund_after - binance_fund_before'),
-    ('trackers_difference_2025', 'volume_2025 / cryptoquant_perpetual_volume_2025 - 1'),
-] %}
-{%- set figures = [
-    'volume_2025', 'binance_volume_2025', 'okx_volume_2025', 'bybit_volume_2025', 'bitget_volume_2025',
-    'top_four_volume_2025', 'average_daily_volume_2025', 'binance_average_daily_volume_2025', 'liquidations_2025',
-    'liquidated_24h_long', 'liquidated_24h_short', 'liquidated_24h_binance_long', 'liquidated_24h_binance_short',
-    'open_interest_before_event', 'open_interest_after_event', 'open_interest_before_hyperliquid',
-    'open_interest_after_hyperliquid', 'altcoin_depth_before', 'altcoin_depth_trough', 'binance_fund_before',
-    'binance_fund_after', 'cryptoquant_perpetual_volume_2025',
-] %}
-{%- set pivots = [] %}
-{%- for figure in figures -%}
-{%- do pivots.append("max(case when figure_id = '" ~ figure ~ "' then published_value end) as " ~ figure) -%}
-{%- endfor %}
-with published as (
-    select
-        {{ pivots | join(',\n        ') }}
-    from {{ ref('stg_reference__published_figures') }}
-),
-
--- 85.70 T / 365 is not 264.5 B. The divisor behind it, 324 days, is the one behind Binance's own average too.
-divisors as (
-    select
-        *,
-        volume_2025 / average_daily_volume_2025 as market_divisor,
-        binance_volume_2025 / binance_average_daily_volume_2025 as binance_divisor,
-        abs(
-            (volume_2025 / average_daily_volume_2025) / (binance_volume_2025 / binance_average_daily_volume_2025) - 1
-        ) < 0.005 as is_divisor_shared
-    from published
-),
-
--- Published values against each other.
-from_published as (
-    {% for figure, formula in ratios %}
-    select
-        '{{ figure }}' as figure_id,
-        {{ formula }} as computed_value,
-        cast(null as varchar) as explanation,
-        'computed from published values alone: {{ formula }}' as note
-    from published
-    union all
-    {% endfor %}
-    select
-        'average_daily_volume_2025' as figure_id,
-        volume_2025 / 365 as computed_value,
-        case
-            when is_divisor_shared
-                then 'divided by ' || cast(round(market_divisor, 1) as varchar)
-                    || ' days and not by 365; the average of Binance gives the same divisor, '
-                    || cast(round(binance_divisor, 1) as varchar)
-        end as explanation,
-        'computed from published values alone: volume_2025 / 365' as note
-    from divisors
-    union all
-    select
-        'binance_average_daily_volume_2025' as figure_id,
-        binance_volume_2025 / 365 as computed_value,
-        case
-            when is_divisor_shared
-                then 'divided by ' || cast(round(binance_divisor, 1) as varchar)
-                    || ' days and not by 365; the average of all venues gives the same divisor, '
-                    || cast(round(market_divisor, 1) as varchar)
-        end as explanation,
-        'computed from published values alone: binance_volume_2025 / 365' as note
-    from divisors
-    union all
-    select
-        'cryptoquant_perpetual_volume_2025' as figure_id,
-        volume_2025 as computed_value,
-        'trackers differ in coverage and definition: perpetuals only against all derivatives' as explanation,
-        'compared with the CoinGlass total, computed from published values alone' as note
-    from published
-    union all
-    select
-        'btc_high_2025_date' as figure_id,
-        cast(279 as double) as computed_value,
-        cast(null as varchar) as explanation,
-        'composite prices of the press put the high on 6 October 2025' as note
-    from published
-),
-
-listed as (
+with listed as (
     select venue, count(distinct venue_symbol) as contracts_listed, count(distinct base_asset) as assets_listed
     from {{ ref('stg_reference__instruments') }}
     where is_own_name
@@ -192,17 +93,22 @@ ranked_totals as (
 
 peak_volume as (
     select
-        'peak_daily_volume_2025' as figure_id,
-        volume_usd as computed_value,
-        volume_date as computed_date,
-        days_covered,
+        figures.figure_id,
+        case figures.figure_id
+            when 'peak_daily_volume_2025' then totals.volume_usd
+            else cast(extract(doy from totals.volume_date) as double)
+        end as computed_value,
+        totals.volume_date as computed_date,
+        totals.days_covered,
         365 as days_needed,
         true as is_partial,
-        'partial sum over ' || cast(venues as varchar) || ' covered venues' as note,
-        completeness,
-        source_class
-    from ranked_totals
-    where preference = 1
+        'partial sum over ' || cast(totals.venues as varchar) || ' covered venues' as note,
+        totals.completeness,
+        totals.source_class
+    from ranked_totals as totals
+    inner join {{ ref('stg_reference__published_figures') }} as figures
+        on figures.figure_id in ('peak_daily_volume_2025', 'peak_daily_volume_2025_date')
+    where totals.preference = 1
 ),
 
 open_interest_totals as (
@@ -229,7 +135,10 @@ open_interest_ranks as (
 open_interest as (
     select
         figures.figure_id,
-        ranks.open_interest_usd as computed_value,
+        case figures.figure_id
+            when 'open_interest_peak_2025_date' then cast(extract(doy from ranks.open_interest_date) as double)
+            else ranks.open_interest_usd
+        end as computed_value,
         ranks.open_interest_date as computed_date,
         case when figures.figure_id = 'open_interest_year_end_2025' then 1 else ranks.days_covered end as days_covered,
         case when figures.figure_id = 'open_interest_year_end_2025' then 1 else 365 end as days_needed,
@@ -239,7 +148,7 @@ open_interest as (
         ranks.source_class
     from open_interest_ranks as ranks
     inner join {{ ref('stg_reference__published_figures') }} as figures
-        on (figures.figure_id = 'open_interest_peak_2025' and ranks.from_top = 1)
+        on (figures.figure_id in ('open_interest_peak_2025', 'open_interest_peak_2025_date') and ranks.from_top = 1)
         or (figures.figure_id = 'open_interest_low_2025' and ranks.from_bottom = 1)
         or (
             figures.figure_id = 'open_interest_year_end_2025'
@@ -280,14 +189,16 @@ event_totals as (
     where base_asset in ('BTC', 'ETH', 'SOL')
     union all
     select
-        'liquidations_2025' as figure_id,
-        venue,
-        liquidation_date,
-        liquidated_usd as amount_usd,
-        completeness,
-        source_class
-    from {{ ref('int_liquidations__daily') }}
-    where liquidation_date between date '2025-01-01' and date '2025-12-31'
+        figures.figure_id,
+        daily.venue,
+        daily.liquidation_date,
+        daily.liquidated_usd as amount_usd,
+        daily.completeness,
+        daily.source_class
+    from {{ ref('int_liquidations__daily') }} as daily
+    inner join {{ ref('stg_reference__published_figures') }} as figures
+        on figures.figure_id in ('liquidations_2025', 'liquidations_2025_headline')
+    where daily.liquidation_date between date '2025-01-01' and date '2025-12-31'
 ),
 
 -- Unattributed totals would count the venues' own liquidations again: one basis per figure and class.
@@ -301,9 +212,9 @@ liquidations as (
     select
         totals.figure_id,
         {{ usd_sum('totals.amount_usd') }} as computed_value,
-        case when totals.figure_id <> 'liquidations_2025' then date '2025-10-10' end as computed_date,
+        case when totals.figure_id not like 'liquidations#_%' escape '#' then date '2025-10-10' end as computed_date,
         count(distinct totals.liquidation_date) as days_covered,
-        case totals.figure_id when 'liquidations_2025' then 365 else 1 end as days_needed,
+        case when totals.figure_id like 'liquidations#_%' escape '#' then 365 else 1 end as days_needed,
         true as is_partial,
         case
             when max(cast(bases.has_venue_feeds as integer)) = 1
@@ -440,17 +351,27 @@ reference_moves as (
 
 lows as (
     select
+        figures.figure_id,
         case
-            when figures.figure_id = 'eth_low' then 'eth_low' else lower(reference_moves.base_asset) || '_fall'
-        end as figure_id,
-        case
-            when figures.figure_id = 'eth_low' then reference_moves.low_price
+            when figures.figure_id like '%#_low' escape '#' then reference_moves.low_price
             else reference_moves.low_move_from_pre_event
         end as computed_value,
         date '2025-10-10' as computed_date,
         2 as days_covered,
         2 as days_needed,
         false as is_partial,
+        -- A mean of prices is lowest at or above the mean of their lows: a composite hides what single venues saw. That
+        -- explains a lower low only while the fall itself is the published one.
+        case
+            when figures.figure_id like '%#_low' escape '#'
+                and reference_moves.low_price < figures.published_value
+                and reference_moves.low_move_from_pre_event between falls.published_low and falls.published_high
+                then 'the published low is a composite, which lies above the lows of single venues; the fall on '
+                    || reference_moves.venue || ', '
+                    || cast(round(100 * reference_moves.low_move_from_pre_event, 1) as varchar)
+                    || ' %, is within the published one; its low is ' || cast(reference_moves.low_price as varchar)
+                    || ', the lowest of all complete venues ' || cast(reference_moves.deepest_price as varchar)
+        end as explanation,
         'low on ' || reference_moves.venue || ', the venue with the largest volume: '
         || cast(reference_moves.low_price as varchar) || '; lowest of all complete venues: '
         || cast(reference_moves.deepest_price as varchar) as note,
@@ -458,8 +379,11 @@ lows as (
         reference_moves.source_class
     from reference_moves
     inner join {{ ref('stg_reference__published_figures') }} as figures
-        on figures.figure_id = lower(reference_moves.base_asset) || '_fall'
-        or (figures.figure_id = 'eth_low' and reference_moves.base_asset = 'ETH')
+        on figures.figure_id in (
+            lower(reference_moves.base_asset) || '_fall', lower(reference_moves.base_asset) || '_low'
+        )
+    inner join {{ ref('stg_reference__published_figures') }} as falls
+        on falls.figure_id = lower(reference_moves.base_asset) || '_fall'
     where reference_moves.preference = 1
 ),
 
@@ -632,7 +556,7 @@ fill_figures as (
 select
     figure_id,
     computed_value,
-    case when figure_id = 'btc_high_2025_date' then date '2025-10-06' end as computed_date,
+    computed_date,
     cast(null as integer) as days_covered,
     cast(null as integer) as days_needed,
     false as is_partial,
@@ -640,7 +564,20 @@ select
     note,
     'complete' as completeness,
     'published' as source_class
-from from_published
+from {{ ref('int_reconciliation__arithmetic') }}
+union all
+select
+    figure_id,
+    computed_value,
+    computed_date,
+    1 as days_covered,
+    1 as days_needed,
+    is_partial,
+    cast(null as varchar) as explanation,
+    note,
+    completeness,
+    source_class
+from {{ ref('int_reconciliation__event') }}
 where computed_value is not null
 {% for candidates in [
     'market_volumes', 'venue_volumes', 'peak_volume', 'open_interest', 'liquidations', 'venue_liquidations',
@@ -654,7 +591,7 @@ select
     cast(days_covered as integer) as days_covered,
     cast(days_needed as integer) as days_needed,
     is_partial,
-    cast(null as varchar) as explanation,
+    {{ 'explanation' if candidates == 'lows' else 'cast(null as varchar) as explanation' }},
     note,
     completeness,
     source_class

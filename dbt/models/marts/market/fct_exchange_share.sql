@@ -1,4 +1,5 @@
--- Rows are (venue, period); shares are over the venues that the warehouse covers in the period, never over `market`.
+-- Shares are over the venues that the warehouse covers in the period, never over `market`; what a published total has
+-- beyond them is a row of its own, `uncovered`, which has no share and no rank.
 with days as (
     select
         venue,
@@ -169,31 +170,137 @@ concentrated as (
         {{ exact_sum('share * share', 15) }} as hhi
     from shared
     group by period_type, period_start
+),
+
+-- The period before is the calendar's: a venue that was not covered in it has no change.
+compared as (
+    select
+        shared.*,
+        previous.rank - shared.rank as rank_change,
+        shared.share - previous.share as share_change
+    from shared
+    left join shared as previous
+        on shared.venue = previous.venue
+        and shared.period_type = previous.period_type
+        and previous.period_start = case shared.period_type
+            when 'day' then {{ add_days('shared.period_start', -1) }}
+            when 'month' then {{ period_start('month', add_days('shared.period_start', -1)) }}
+            when 'year' then {{ period_start('year', add_days('shared.period_start', -1)) }}
+        end
+),
+
+published as (
+    select
+        'year' as period_type,
+        {{ period_start('year', 'published_date') }} as period_start,
+        published_value as published_total_usd
+    from {{ ref('stg_reference__published_figures') }}
+    where figure_id = 'volume_2025'
+),
+
+-- What the published total has beyond the covered volume, of periods in which anything is covered.
+uncovered as (
+    select
+        'uncovered' as venue,
+        published.period_type,
+        published.period_start,
+        published.published_total_usd,
+        published.published_total_usd - {{ usd_sum('shared.volume_usd') }} as rest_usd,
+        max(shared.days_in_period) as days_in_period,
+        max(shared.venues_covered) as venues_covered,
+        {{ weakest_source_class(["'published'", "max(shared.source_class)"]) }} as source_class
+    from published
+    inner join shared
+        on published.period_type = shared.period_type
+        and published.period_start = shared.period_start
+    group by published.period_type, published.period_start, published.published_total_usd
+    having count(shared.volume_usd) > 0
+),
+
+combined as (
+    select
+        compared.venue,
+        compared.period_type,
+        compared.period_start,
+        compared.volume_usd,
+        compared.share,
+        compared.share_change,
+        compared.rank,
+        compared.rank_change,
+        concentrated.cr4,
+        concentrated.hhi,
+        published.published_total_usd,
+        compared.volume_usd / nullif(published.published_total_usd, 0) as share_of_published,
+        compared.open_interest_usd,
+        compared.open_interest_share,
+        compared.open_interest_date,
+        compared.volume_basis,
+        compared.days_covered,
+        compared.days_in_period,
+        compared.contracts_covered,
+        compared.venues_covered,
+        compared.venue_completeness,
+        compared.completeness,
+        compared.source_class
+    from compared
+    inner join concentrated
+        on compared.period_type = concentrated.period_type
+        and compared.period_start = concentrated.period_start
+    left join published
+        on compared.period_type = published.period_type
+        and compared.period_start = published.period_start
+    union all
+    select
+        venue,
+        period_type,
+        period_start,
+        case when rest_usd > 0 then rest_usd end as volume_usd,
+        null as share,
+        null as share_change,
+        null as rank,
+        null as rank_change,
+        null as cr4,
+        null as hhi,
+        published_total_usd,
+        case when rest_usd > 0 then rest_usd end / nullif(published_total_usd, 0) as share_of_published,
+        null as open_interest_usd,
+        null as open_interest_share,
+        null as open_interest_date,
+        null as volume_basis,
+        0 as days_covered,
+        days_in_period,
+        0 as contracts_covered,
+        venues_covered,
+        'partial' as venue_completeness,
+        'partial' as completeness,
+        source_class
+    from uncovered
 )
 
 select
-    shared.venue,
-    shared.period_type,
-    shared.period_start,
-    shared.volume_usd,
-    shared.share,
-    cast(shared.rank as integer) as rank,
-    concentrated.cr4,
-    concentrated.hhi,
-    1 / nullif(concentrated.hhi, 0) as effective_venues,
-    shared.open_interest_usd,
-    shared.open_interest_share,
-    shared.open_interest_date,
-    shared.volume_basis,
-    cast(shared.days_covered as integer) as days_covered,
-    cast(shared.days_in_period as integer) as days_in_period,
-    cast(shared.contracts_covered as integer) as contracts_covered,
-    cast(shared.venues_covered as integer) as venues_covered,
-    shared.venue_completeness,
-    shared.completeness,
-    shared.source_class
-from shared
-inner join concentrated
-    on shared.period_type = concentrated.period_type
-    and shared.period_start = concentrated.period_start
-order by shared.period_type, shared.period_start, shared.venue
+    venue,
+    period_type,
+    period_start,
+    volume_usd,
+    share,
+    share_change,
+    cast(rank as integer) as rank,
+    cast(rank_change as integer) as rank_change,
+    cr4,
+    hhi,
+    1 / nullif(hhi, 0) as effective_venues,
+    published_total_usd,
+    share_of_published,
+    open_interest_usd,
+    open_interest_share,
+    open_interest_date,
+    volume_basis,
+    cast(days_covered as integer) as days_covered,
+    cast(days_in_period as integer) as days_in_period,
+    cast(contracts_covered as integer) as contracts_covered,
+    cast(venues_covered as integer) as venues_covered,
+    venue_completeness,
+    completeness,
+    source_class
+from combined
+order by period_type, period_start, venue

@@ -1,40 +1,31 @@
 -- Liquidated USD per USD traded, in basis points, over matched coverage: a base asset counts on a day only if the
 -- venue's liquidations AND its volume of that day are known. Liquidations of no venue (`market` files) are divided by
 -- the volume of that asset over all venues whose volume of the day is complete.
-with assets as (
+with liquidations as (
     select
-        liquidations.venue as feed_venue,
-        liquidations.base_asset,
-        liquidations.liquidation_date as tax_date,
-        coalesce(max(tiers.tier), 'tail') as tier,
-        {{ usd_sum('liquidations.liquidated_long_usd') }} as liquidated_long_usd,
-        {{ usd_sum('liquidations.liquidated_short_usd') }} as liquidated_short_usd,
-        {{ usd_sum('liquidations.liquidated_usd') }} as liquidated_usd,
-        {{ weakest_completeness_agg('liquidations.completeness') }} as completeness,
-        {{ weakest_source_class_agg('liquidations.source_class') }} as source_class
-    from {{ ref('int_liquidations__daily') }} as liquidations
-    left join {{ ref('asset_tiers') }} as tiers on liquidations.base_asset = tiers.base_asset
-    group by liquidations.venue, liquidations.base_asset, liquidations.liquidation_date
+        venue as feed_venue,
+        base_asset,
+        liquidation_date as tax_date,
+        {{ usd_sum('liquidated_long_usd') }} as liquidated_long_usd,
+        {{ usd_sum('liquidated_short_usd') }} as liquidated_short_usd,
+        {{ usd_sum('liquidated_usd') }} as liquidated_usd,
+        {{ weakest_completeness_agg('completeness') }} as completeness,
+        {{ weakest_source_class_agg('source_class') }} as source_class
+    from {{ ref('int_liquidations__daily') }}
+    group by venue, base_asset, liquidation_date
 ),
 
-days_with_venue_feeds as (
-    select distinct tax_date from assets
-    where feed_venue <> 'market'
-),
-
--- The market row sums the venues' own feeds; the unattributed feed stands in only on days without any, so that
--- nothing is counted twice.
-scoped as (
-    select *, feed_venue as venue, 'venue_feeds' as liquidation_basis from assets
-    where feed_venue <> 'market'
-    union all
-    select *, 'market' as venue, 'venue_feeds' as liquidation_basis from assets
-    where feed_venue <> 'market'
-    union all
-    select assets.*, 'market' as venue, 'unattributed_feed' as liquidation_basis
-    from assets
-    left join days_with_venue_feeds as covered on assets.tax_date = covered.tax_date
-    where assets.feed_venue = 'market' and covered.tax_date is null
+-- An asset that traded neither on the day nor on the day before has no tier of the day: the fixed list decides.
+assets as (
+    select
+        liquidations.*,
+        coalesce(tiers.tier, listed.tier, 'tail') as tier,
+        coalesce(tiers.tier_basis, 'fixed_list') as tier_basis
+    from liquidations
+    left join {{ ref('int_asset_tiers__daily') }} as tiers
+        on liquidations.base_asset = tiers.base_asset
+        and liquidations.tax_date = tiers.tier_date
+    left join {{ ref('asset_tiers') }} as listed on liquidations.base_asset = listed.base_asset
 ),
 
 -- An asset's contracts with bars for only a part of the day do not make the day, but flag it.
@@ -51,6 +42,35 @@ volumes as (
     where venue <> 'market'
     group by venue, base_asset, volume_date
     having count(case when is_day_covered then volume_usd end) > 0
+),
+
+-- The market row sums the venues' own feeds; the unattributed feed stands in only on days on which none of them has
+-- volume beside it, so that nothing is counted twice and a feed without candles does not hide the day.
+market_bases as (
+    select
+        assets.tax_date,
+        case
+            when count(case when assets.feed_venue <> 'market' then volumes.volume_usd end) > 0 then 'venue_feeds'
+            when max(case when assets.feed_venue = 'market' then 1 else 0 end) = 1 then 'unattributed_feed'
+            else 'venue_feeds'
+        end as liquidation_basis
+    from assets
+    left join volumes
+        on assets.feed_venue = volumes.volume_venue
+        and assets.base_asset = volumes.base_asset
+        and assets.tax_date = volumes.volume_date
+    group by assets.tax_date
+),
+
+scoped as (
+    select assets.*, assets.feed_venue as venue, 'venue_feeds' as liquidation_basis
+    from assets
+    where assets.feed_venue <> 'market'
+    union all
+    select assets.*, 'market' as venue, market_bases.liquidation_basis
+    from assets
+    inner join market_bases on assets.tax_date = market_bases.tax_date
+    where (assets.feed_venue = 'market') = (market_bases.liquidation_basis = 'unattributed_feed')
 ),
 
 open_interest as (
@@ -174,6 +194,7 @@ summed as (
         count(distinct case when is_matched then base_asset end) as base_assets_covered,
         count(distinct coalesce(base_asset, '?')) - count(distinct case when is_matched then base_asset end)
             as base_assets_unmatched,
+        {{ combined_basis('tier_basis') }} as tier_basis,
         {{ weakest_completeness_agg('completeness') }} as liquidation_completeness,
         {{ weakest_completeness_agg('row_completeness') }} as completeness,
         {{ weakest_source_class_agg('row_source_class') }} as source_class
@@ -281,6 +302,8 @@ select
     volume_venues,
     volume_basis,
     liquidation_basis,
+    tier_basis,
+    liquidation_completeness <> 'complete' as is_floor,
     liquidation_completeness,
     completeness,
     source_class

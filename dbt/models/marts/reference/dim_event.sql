@@ -12,7 +12,8 @@ select
     cascade_source,
     aftershock_source,
     recovery_source,
+    is_user_defined,
     'complete' as completeness,
-    'published' as source_class
-from {{ ref('events') }}
+    source_class
+from {{ ref('stg_reference__events') }}
 order by event_id
