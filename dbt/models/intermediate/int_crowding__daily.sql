@@ -20,9 +20,9 @@ with funding as (
 ratios as (
     select
         *,
-        cast(event_at as date) as crowding_date,
+        {{ utc_date('event_at') }} as crowding_date,
         row_number() over (
-            partition by venue, venue_symbol, cast(event_at as date)
+            partition by venue, venue_symbol, {{ utc_date('event_at') }}
             order by event_at desc, case when feed = venue then 1 else 2 end, period_seconds, feed, long_short_ratio
         ) as preference
     from {{ ref('stg_venues__long_short_ratios') }}
@@ -63,13 +63,13 @@ depth as (
     select
         venue,
         venue_symbol,
-        cast(event_at as date) as depth_date,
+        {{ utc_date('event_at') }} as depth_date,
         {{ exact_median('depth_usd') }} as depth_1pct_usd,
         {{ weakest_completeness_agg('completeness') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
     from {{ ref('int_depth__one_percent') }}
     where depth_usd is not null
-    group by venue, venue_symbol, cast(event_at as date)
+    group by venue, venue_symbol, {{ utc_date('event_at') }}
 ),
 
 week_before as (

@@ -49,7 +49,7 @@ days as (
         venue,
         venue_symbol,
         max(base_asset) as base_asset,
-        cast(settled_at as date) as funding_date,
+        {{ utc_date('settled_at') }} as funding_date,
         day_number,
         count(*) as funding_settlements,
         {{ exact_sum('funding_rate', 18) }} as funding_rate_sum,
@@ -57,7 +57,7 @@ days as (
         {{ weakest_completeness_agg('completeness') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
     from spaced
-    group by venue, venue_symbol, cast(settled_at as date), day_number
+    group by venue, venue_symbol, {{ utc_date('settled_at') }}, day_number
 )
 
 select

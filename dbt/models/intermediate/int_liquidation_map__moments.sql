@@ -13,7 +13,7 @@ observed as (
         base_asset,
         contract_type,
         event_at,
-        cast(event_at as date) as observed_date,
+        {{ utc_date('event_at') }} as observed_date,
         case when contract_type = 'inverse' then notional_usd else base_quantity end as quantity
     from {{ ref('int_open_interest__observed') }}
     where venue <> 'market' and contract_type is not null
@@ -30,9 +30,9 @@ event_moments as (
     from (
         select
             event_id,
-            cast(pre_event_at as date) as map_date,
+            {{ utc_date('pre_event_at') }} as map_date,
             pre_event_at as as_of_at,
-            row_number() over (partition by cast(pre_event_at as date) order by pre_event_at, event_id) as preference
+            row_number() over (partition by {{ utc_date('pre_event_at') }} order by pre_event_at, event_id) as preference
         from {{ ref('stg_reference__events') }}
     ) as ranked
     where preference = 1

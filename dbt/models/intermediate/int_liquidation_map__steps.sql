@@ -94,7 +94,7 @@ observations as (
         and moments.venue_symbol = interest.venue_symbol
         and moments.window_start_at <= interest.event_at
         and moments.as_of_at >= interest.event_at
-        and moments.map_date >= cast(interest.event_at as date)
+        and moments.map_date >= {{ utc_date('interest.event_at') }}
 ),
 
 known_observations as (

@@ -70,7 +70,7 @@ valued as (
         pool,
         asset,
         event_at,
-        cast(event_at as date) as fund_date,
+        {{ utc_date('event_at') }} as fund_date,
         balance_quantity,
         case when is_priced then balance_quantity * close_price else balance_usd end as balance_usd,
         case when is_priced then 'last_close' else balance_basis end as balance_basis,
