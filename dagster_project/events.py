@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import duckdb
 from rich.console import Console
@@ -109,7 +110,7 @@ def plan(event_id: str, name: str, bounds: Mapping[str, datetime | None], source
         raise UsageError(f"--shock {_text(held['shock_at'])} lies in the future: an event has happened.")
     phases = ("shock", "cascade", "aftershock", "recovery")
     sources = {f"{phase}_source": source if f"{phase}_at" in given else _default(phase) for phase in phases}
-    return Event(event_id=event_id, event_name=name, **held, **sources)
+    return _event({"event_id": event_id, "event_name": name, **held, **sources})
 
 
 def _default(phase: str) -> str:
@@ -185,7 +186,7 @@ def listed() -> list[Event]:
     with SEED.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [
-        Event(**{key: datetime.fromisoformat(text) if key.endswith("_at") else text for key, text in row.items()})
+        _event({key: datetime.fromisoformat(text) if key.endswith("_at") else text for key, text in row.items()})
         for row in rows
     ]
 
@@ -195,12 +196,20 @@ def stored(home: Home) -> list[Event]:
     files = home.raw / DATASET / "*" / "*" / "*.parquet"
     if not any((home.raw / DATASET).glob("venue=market/*/*.parquet")):
         return []
-    names = ", ".join(field.name for field in fields(Event))
+    names = [field.name for field in fields(Event)]
     with connect() as connection:
         rows = connection.execute(
-            f"SELECT {names} FROM read_parquet({literal(files)}, hive_partitioning=true) ORDER BY shock_at, event_id"
+            f"SELECT {', '.join(names)} FROM read_parquet({literal(files)}, hive_partitioning=true) ORDER BY shock_at, event_id"
         ).fetchall()
-    return [Event(*(item.astimezone(UTC) if isinstance(item, datetime) else item for item in row)) for row in rows]
+    return [
+        _event(
+            {
+                name: item.astimezone(UTC) if isinstance(item, datetime) else item
+                for name, item in zip(names, row, strict=True)
+            }
+        )
+        for row in rows
+    ]
 
 
 def render(home: Home, console: Console) -> None:
@@ -244,6 +253,10 @@ def _fill(connection: duckdb.DuckDBPyConnection, events: Sequence[Event]) -> Non
         f"CREATE TABLE {DATASET} AS SELECT 'market' AS venue, shock_at::DATE AS date, *, "
         "now()::TIMESTAMPTZ AS ingested_at FROM given"
     )
+
+
+def _event(values: Mapping[str, Any]) -> Event:
+    return Event(**values)
 
 
 def _text(moment: datetime) -> str:
