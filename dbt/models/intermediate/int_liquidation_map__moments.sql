@@ -32,7 +32,9 @@ event_moments as (
             event_id,
             {{ utc_date('pre_event_at') }} as map_date,
             pre_event_at as as_of_at,
-            row_number() over (partition by {{ utc_date('pre_event_at') }} order by pre_event_at, event_id) as preference
+            row_number() over (
+                partition by {{ utc_date('pre_event_at') }} order by pre_event_at, event_id
+            ) as preference
         from {{ ref('stg_reference__events') }}
     ) as ranked
     where preference = 1
