@@ -147,20 +147,26 @@ class Warehouse:
 
 
 @pytest.fixture(scope="session")
-def run_dbt() -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the dbt command line over a raw directory, with everything it writes below ``work``."""
     parsed: list[Path] = []
+    # dbt parses the whole project again where a variable changed, and parsing is the largest part of a small run: so the
+    # variables name two links, which change.
+    links = tmp_path_factory.mktemp("dbt_links")
 
     def run(raw: Path, work: Path, *arguments: str, threads: int = 2) -> subprocess.CompletedProcess[str]:
+        for name, place in (("raw", raw), ("work", work)):
+            (links / name).unlink(missing_ok=True)
+            (links / name).symlink_to(place)
         environment = {
             **os.environ,
-            "DELEVER_RAW": str(raw),
-            "DELEVER_WAREHOUSE": str(work / "warehouse.duckdb"),
+            "DELEVER_RAW": str(links / "raw"),
+            "DELEVER_WAREHOUSE": str(links / "work" / "warehouse.duckdb"),
             "DELEVER_DBT_THREADS": str(threads),
             "NO_COLOR": "1",
         }
         (work / "target").mkdir(parents=True, exist_ok=True)
-        if parsed:  # parsing is the largest part of a small run; dbt parses again what a variable changes
+        if parsed:
             shutil.copy(parsed[0], work / "target" / "partial_parse.msgpack")
         paths = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
         paths += ["--target-path", work / "target", "--log-path", work / "logs"]
