@@ -22,6 +22,16 @@ def run_cli(home: Path, *arguments: str, **environment: str) -> subprocess.Compl
     )
 
 
+def real_folder() -> Path:
+    """Where the real data are looked for."""
+    return Path(os.environ.get("DELEVER_REAL_DATA") or PROJECT_ROOT.parent / "shared" / "data")
+
+
+def has_real_data() -> bool:
+    """Whether they are there."""
+    return (real_folder() / "candles_hourly" / "candles.parquet").exists()
+
+
 @dataclass(frozen=True)
 class Built:
     """A home that a whole run has built, and what that run printed."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from built_homes import Built, run_cli
-from dagster_project.lib.home import PROJECT_ROOT, Home
+from built_homes import Built, has_real_data, real_folder, run_cli
+from dagster_project.lib.home import Home
 from dagster_project.lib.raw import RawStore
 
 # Before anything imports Dagster's or dbt's settings: no test reports usage to anyone.
@@ -27,8 +27,8 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data; tests that need it are skipped where it is absent."""
-    folder = Path(os.environ.get("DELEVER_REAL_DATA") or PROJECT_ROOT.parent / "shared" / "data")
-    if not (folder / "candles_hourly" / "candles.parquet").exists():
+    folder = real_folder()
+    if not has_real_data():
         pytest.skip(f"no real data at {folder}; set DELEVER_REAL_DATA to its folder")
     return folder.resolve()
 

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from built_homes import has_real_data
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.publish import read_snapshot
 from schemas.marts import MART_MODELS
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo"), pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("real"), pytest.mark.slow]
 
 READY_SECONDS = 120
 RUN_SECONDS = 480
@@ -136,10 +137,11 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A copy of the demo's home, so that runs from the pages are no part of the demo that other tests look at."""
+def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A copy of the home of the real files, else of the demo's: runs from the pages are no part of what other tests look at."""
+    built = request.getfixturevalue("real" if has_real_data() else "demo")
     copy = Home(tmp_path_factory.mktemp("ui") / "home")
-    shutil.copytree(demo.home.root, copy.root, symlinks=True)
+    shutil.copytree(built.home.root, copy.root, symlinks=True)
     yield copy
     # Half a gigabyte that pytest would keep for its last three runs; landed files are read-only.
     for folder, _, _ in os.walk(copy.root):

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from built_homes import Built, run_cli
+from dagster_project.lib.duck import connect, literal, table_digest
 from dagster_project.lib.publish import read_snapshot
 
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.slow]
@@ -161,14 +162,23 @@ def test_doctor_finds_it_healthy_and_notices_damage(demo: Built) -> None:
     assert victim.name in damaged.stdout.replace("\n", "")
 
 
-def test_days_again_change_no_row(demo: Built) -> None:
-    before = digests(demo)
-    link = demo.home.published.readlink()
-    # Days with every part of the sample, and one before them with the year-long parts alone.
-    done = run_cli(demo.home.root, "run", "--profile", "demo", "--from", "2025-10-09", "--to", "2025-10-12")
+def test_days_read_again_give_the_same_rows(demo: Built) -> None:
+    def raw() -> dict[str, tuple[int, str]]:
+        found = {}
+        with connect() as connection:
+            for folder in sorted(demo.home.raw.iterdir()):
+                if folder.is_dir():
+                    files = f"read_parquet({literal(folder / '*' / '*' / '*.parquet')}, hive_partitioning=true)"
+                    connection.execute(f"CREATE OR REPLACE TEMP TABLE rows AS SELECT * FROM {files}")
+                    found[folder.name] = table_digest(connection, "rows")
+        return found
+
+    before = raw()
+    # Days with every part of the sample, and one before them with the year-long parts alone. That the same rows make the same
+    # marts is shown on the real files, which take a third of the time.
+    done = run_cli(demo.home.root, "ingest", "sample", "--from", "2025-10-09", "--to", "2025-10-12")
     assert done.returncode == 0, done.stderr
-    assert digests(demo) == before
-    assert demo.home.published.readlink() == link
+    assert raw() == before
 
 
 def test_other_profile_is_refused_in_this_home(demo: Built, tmp_path: Path) -> None:
