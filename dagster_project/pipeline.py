@@ -165,8 +165,6 @@ def _live_steps(job: str, days: Days, live: LiveAsk) -> list[Step]:
         raise UsageError(f"--to {end} lies in the future; today is {today} (UTC).")
     if start < date.fromisoformat(FIRST_DAY):
         raise UsageError(f"--from {start} lies before the first day that Delever keeps, {FIRST_DAY}.")
-    if start > end:
-        raise UsageError(f"--from {start} lies after --to {end}.")
     wanted = str(live.fetch.get("origin"))
     present = [
         feed for feed in chosen if feed.mode_by(wanted if wanted in feed.origins else feed.default_origin) == "snapshot"

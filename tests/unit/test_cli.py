@@ -215,18 +215,12 @@ def test_options_that_contradict_each_other(call, arguments: list[str], said: st
     assert said in printed
 
 
-@pytest.mark.parametrize(
-    ("days", "said"),
-    [
-        (["--from", "2024-01-29", "--to", "2024-01-31"], "before the first day"),
-        (["--from", "2025-02-01", "--to", "2025-01-31"], "lies after --to"),
-    ],
-)
-def test_days_that_cannot_be_ingested(call, days: list[str], said: str) -> None:
+def test_days_before_the_first_cannot_be_ingested(call) -> None:
+    days = ["--from", "2024-01-29", "--to", "2024-01-31"]
     code, _, printed = call("ingest", "bybit", "--entity", "klines", *days, "--bases", "BTC")
     assert code == USAGE
     assert one_screen(printed)
-    assert said in printed
+    assert "before the first day" in printed
 
 
 def test_a_home_that_cannot_be_written(call, place: Home) -> None:
