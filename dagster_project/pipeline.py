@@ -147,15 +147,18 @@ def _live_steps(job: str, days: Days, live: LiveAsk) -> list[Step]:
     from dagster_project.defs.ingest.partitions import FIRST_DAY  # noqa: PLC0415
     from dagster_project.sources.registry import FEEDS  # noqa: PLC0415
 
-    chosen = [
+    wished = [
         feed
         for feed in FEEDS.values()
         if feed.origins
         and (not live.feeds or feed.name in live.feeds)
         and (not live.entities or feed.entity in live.entities)
-        # Without its key a feed cannot be asked; named by its entity, it says so itself.
-        and (live.entities or all(os.environ.get(name) for name in feed.needs))
     ]
+    # Without its key a feed cannot be asked; named by its entity, it says so itself.
+    chosen = [feed for feed in wished if live.entities or all(os.environ.get(name) for name in feed.needs)]
+    if wished and not chosen:
+        keys = sorted({name for feed in wished for name in feed.needs if not os.environ.get(name)})
+        raise UsageError(f"{', '.join(sorted({feed.name for feed in wished}))} needs a key: set {', '.join(keys)}.")
     if not chosen:
         raise UsageError("No feed fits: `delever sources list` shows connectors and their entities.")
     today = datetime.now(UTC).date()

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from built_homes import run_cli
 from dagster_project import cli
 from dagster_project.lib.home import PROJECT_ROOT, Home
+from dagster_project.sources.registry import FEEDS
 
 USAGE, DATA, INTERNAL = 2, 3, 70
 SCENARIO = PROJECT_ROOT / "scenarios" / "smallest.yaml"
@@ -221,6 +222,17 @@ def test_days_before_the_first_cannot_be_ingested(call) -> None:
     assert code == USAGE
     assert one_screen(printed)
     assert "before the first day" in printed
+
+
+def test_a_source_without_its_key_names_the_key(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = {name for (feed, _), one in FEEDS.items() if feed == "coinglass" for name in one.needs}
+    for name in needs:
+        monkeypatch.delenv(name, raising=False)
+    code, _, printed = call("ingest", "coinglass", "--from", "2025-02-01", "--to", "2025-02-01")
+    assert code == USAGE
+    assert one_screen(printed)
+    assert needs
+    assert all(name in printed for name in needs)
 
 
 def test_a_home_that_cannot_be_written(call, place: Home) -> None:
