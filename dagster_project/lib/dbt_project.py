@@ -1,6 +1,7 @@
 """The dbt project: where it is, what environment it needs, and a manifest that is never older than the models."""
 
 import fcntl
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,16 @@ def set_dbt_environment(home: Home) -> None:
     """Point dbt's profile and sources at a home; dbt reads them as environment variables, in this and child processes."""
     os.environ["DELEVER_WAREHOUSE"] = str(home.warehouse)
     os.environ["DELEVER_RAW"] = str(home.raw)
+    os.environ["DELEVER_MODELS_DIGEST"] = models_digest()
+
+
+@cache
+def models_digest() -> str:
+    """A digest of all files of the dbt project: rows that another version of it made are made again."""
+    digest = hashlib.sha256()
+    for name in sorted(path.relative_to(DBT_DIR).as_posix() for path in _files() if path.is_file()):
+        digest.update(f"{name}\n".encode() + (DBT_DIR / name).read_bytes())
+    return digest.hexdigest()
 
 
 def ensure_manifest() -> Path:
@@ -58,10 +69,15 @@ def natural_keys() -> dict[str, list[str]]:
     return found
 
 
-def _modified_times() -> Iterator[float]:
+def _files() -> Iterator[Path]:
+    """What models are made of, folders included: one that loses a file has changed."""
     for name in ("models", "seeds", "macros", "tests"):
-        yield from (path.stat().st_mtime for path in (DBT_DIR / name).rglob("*"))
-    yield (DBT_DIR / "dbt_project.yml").stat().st_mtime
+        yield from (DBT_DIR / name).rglob("*")
+    yield DBT_DIR / "dbt_project.yml"
+
+
+def _modified_times() -> Iterator[float]:
+    return (path.stat().st_mtime for path in _files())
 
 
 @contextmanager

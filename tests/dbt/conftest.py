@@ -98,6 +98,15 @@ class RawWorld:
                 "filename_pattern 'rows_{uuid}')"
             )
 
+    def add_some(self, dataset: str, query: str) -> None:
+        """Like ``add_query``; raw columns that the query has not are null."""
+        with duckdb.connect() as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            held = {row[0] for row in connection.execute(f"describe {query}").fetchall()}
+        columns = raw_columns(dataset).items()
+        fields = (f"cast({name if name in held else 'null'} as {kind}) as {name}" for name, kind in columns)
+        self.add_query(dataset, f"select {', '.join(fields)} from ({query})")
+
     def _copy(self, query: str, dataset: str, first: str, day: date) -> None:
         folder = self.root / dataset / f"{partition_keys(dataset)[0]}={first}" / f"date={day}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +163,9 @@ def run_dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subproces
     # variables name two links, which change.
     links = tmp_path_factory.mktemp("dbt_links")
 
-    def run(raw: Path, work: Path, *arguments: str, threads: int = 2) -> subprocess.CompletedProcess[str]:
+    def run(
+        raw: Path, work: Path, *arguments: str, threads: int = 2, digest: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         for name, place in (("raw", raw), ("work", work)):
             (links / name).unlink(missing_ok=True)
             (links / name).symlink_to(place)
@@ -163,10 +174,11 @@ def run_dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subproces
             "DELEVER_RAW": str(links / "raw"),
             "DELEVER_WAREHOUSE": str(links / "work" / "warehouse.duckdb"),
             "DELEVER_DBT_THREADS": str(threads),
+            "DELEVER_MODELS_DIGEST": digest,
             "NO_COLOR": "1",
         }
         (work / "target").mkdir(parents=True, exist_ok=True)
-        if parsed:
+        if parsed and parsed[0].parent.parent != work:
             shutil.copy(parsed[0], work / "target" / "partial_parse.msgpack")
         paths = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
         paths += ["--target-path", work / "target", "--log-path", work / "logs"]

@@ -23,7 +23,7 @@ def test_everything_passes(warehouse):
 
 def test_schemas_are_exactly_the_layers(warehouse):
     schemas = {row["table_schema"] for row in warehouse.rows("select table_schema from information_schema.tables")}
-    assert schemas == {"seeds", "staging", "intermediate", "marts"}
+    assert schemas == {"seeds", "staging", "intermediate", "marts", "versions"}
 
 
 @pytest.mark.parametrize("mart", ["fct_exchange_share", "fct_liquidation_tax", "fct_event_window"])

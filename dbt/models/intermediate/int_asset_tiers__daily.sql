@@ -1,3 +1,4 @@
+{{ config(**by_day('tier_date', {'int_volume__daily': [90, 0]})) }}
 -- A tier is known before the day begins: it rests on the volumes of the 90 days before it and on nothing later, so that
 -- an asset is not called large because of what happened to it afterwards. All assets of the window are ranked, whether
 -- or not they trade on the day.
@@ -9,7 +10,11 @@ with volumes as (
         {{ weakest_completeness_agg('completeness') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
     from {{ ref('int_volume__daily') }}
-    where venue <> 'market' and base_asset is not null and volume_usd is not null
+    where
+        venue <> 'market'
+        and base_asset is not null
+        and volume_usd is not null
+        and {{ days_needed('int_volume__daily', 'volume_date') }}
     group by base_asset, volume_date
 ),
 
@@ -85,3 +90,4 @@ left join ranked
     on asset_dates.tier_date = ranked.tier_date
     and asset_dates.base_asset = ranked.base_asset
 left join {{ ref('asset_tiers') }} as listed on asset_dates.base_asset = listed.base_asset
+where {{ days_made('asset_dates.tier_date') }}

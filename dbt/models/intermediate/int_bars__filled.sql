@@ -1,3 +1,4 @@
+{{ config(**with_days(utc_date('bar_start_at'))) }}
 -- What the venues' own candles leave open: another feed's where the venue is silent, a file's where both are, for the
 -- same contract, interval and start. Only contracts of several speakers are compared, since most have one.
 {%- set columns -%}

@@ -1,3 +1,7 @@
+{{ config(**by_day('crowding_date', {
+    'int_funding__daily': [6, 0], 'int_open_interest__daily': [7, 0], 'int_volume__daily': [29, 0],
+    'stg_venues__long_short_ratios': [1, 1], 'int_depth__one_percent': [0, 0],
+})) }}
 -- What was known of a contract by the end of each day. Means of the last seven days take the days that are known, at
 -- least four of them; growth is over exactly seven days. Open interest grows in base assets: in USD it grows with the
 -- price. Leverage is the highest with which a long could have sat through each of the last 30 days: whoever holds the
@@ -15,6 +19,7 @@ with funding as (
         completeness,
         source_class
     from {{ ref('int_funding__daily') }}
+    where {{ days_needed('int_funding__daily', 'funding_date') }}
 ),
 
 ratios as (
@@ -26,7 +31,7 @@ ratios as (
             order by event_at desc, case when feed = venue then 1 else 2 end, period_seconds, feed, long_short_ratio
         ) as preference
     from {{ ref('stg_venues__long_short_ratios') }}
-    where population = 'accounts' and long_short_ratio is not null
+    where population = 'accounts' and long_short_ratio is not null and {{ times_made('event_at') }}
 ),
 
 long_short as (
@@ -36,11 +41,12 @@ long_short as (
 
 open_interest as (
     select *, open_interest_date as crowding_date from {{ ref('int_open_interest__daily') }}
+    where {{ days_needed('int_open_interest__daily', 'open_interest_date') }}
 ),
 
 volume as (
     select * from {{ ref('int_volume__daily') }}
-    where is_day_covered
+    where is_day_covered and {{ days_needed('int_volume__daily', 'volume_date') }}
 ),
 
 spine as (
@@ -68,7 +74,7 @@ depth as (
         {{ weakest_completeness_agg('completeness') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
     from {{ ref('int_depth__one_percent') }}
-    where depth_usd is not null
+    where depth_usd is not null and {{ times_made('event_at') }}
     group by venue, venue_symbol, {{ utc_date('event_at') }}
 ),
 
@@ -81,6 +87,7 @@ week_before as (
         completeness,
         source_class
     from {{ ref('int_open_interest__daily') }}
+    where {{ days_needed('int_open_interest__daily', 'open_interest_date') }}
 ),
 
 joined as (
@@ -195,4 +202,6 @@ select
         "case when leverage_estimate is not null then 'estimated' end",
     ]) }} as source_class
 from measures
-where coalesce(funding_rate_annualised, funding_rate_annualised_7d, long_short_ratio, open_interest_usd) is not null
+where
+    coalesce(funding_rate_annualised, funding_rate_annualised_7d, long_short_ratio, open_interest_usd) is not null
+    and {{ days_made('crowding_date') }}

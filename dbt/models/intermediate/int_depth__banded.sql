@@ -1,3 +1,4 @@
+{{ config(**by_day(utc_date('event_at'), {'stg_venues__depth': [1, 1], 'stg_files__depth': [0, 0]})) }}
 -- Every snapshot with its bands side by side; both sides of one snapshot make a depth, one side alone makes none. Best
 -- prices of one answer make a spread; a crossed book is none.
 {%- set bands = {20: '20bps', 100: '1pct', 200: '2pct', 300: '3pct', 400: '4pct', 500: '5pct'} %}
@@ -6,10 +7,12 @@ with sides as (
     select
         {{ columns }}, best_price, case when feed = venue then 1 else 2 end as preference
     from {{ ref('stg_venues__depth') }}
+    where {{ times_made('event_at') }}
     union all
     select
         {{ columns }}, cast(null as double) as best_price, 3 as preference
     from {{ ref('stg_files__depth') }}
+    where {{ times_made('event_at') }}
 ),
 
 ranked as (

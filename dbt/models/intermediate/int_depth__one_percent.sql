@@ -1,11 +1,12 @@
+{{ config(**by_day(utc_date('event_at'), {'stg_venues__depth': [1, 1], 'stg_files__depth': [0, 0]})) }}
 -- USD resting within 1 % of mid, both sides of one snapshot; a snapshot with one side only has no total.
 {%- set columns = 'venue, venue_symbol, base_asset, event_at, side, depth_usd, completeness, source_class' %}
 with sides as (
     select {{ columns }}, case when feed = venue then 1 else 2 end as preference from {{ ref('stg_venues__depth') }}
-    where band_bps = 100
+    where band_bps = 100 and {{ times_made('event_at') }}
     union all
     select {{ columns }}, 3 as preference from {{ ref('stg_files__depth') }}
-    where band_bps = 100
+    where band_bps = 100 and {{ times_made('event_at') }}
 ),
 
 ranked as (

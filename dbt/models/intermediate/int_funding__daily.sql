@@ -1,3 +1,4 @@
+{{ config(**with_days('funding_date')) }}
 -- A settlement is of the minute next to its stamp: venues stamp it up to some seconds off, and a file may repeat the
 -- venue's own. Rates of one day are annualised by the interval that was observed: the median time between settlements
 -- of that day and the two before, so that a missing settlement does not double it and a new interval counts within two

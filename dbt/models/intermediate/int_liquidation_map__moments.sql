@@ -1,3 +1,4 @@
+{{ config(**with_days('map_date')) }}
 -- A map is made where it is read: before each event, and for each venue's last day of data. One for every day of a year
 -- would be four hundred times as large, and each would repeat nearly all of the one before.
 -- A day has one map: on an event's day it is that of the moment before the event.

@@ -1,10 +1,19 @@
+{{ config(**by_day('map_date', {
+    'int_liquidation_map__moments': [0, 0], 'stg_venues__klines': [32, 1], 'int_bars__filled': [32, 0],
+    'int_open_interest__observed': [31, 0],
+})) }}
 -- Price range and open interest of a contract in steps, each of which ends with a new observation of open interest.
 -- What a step adds entered in it; what it takes away left pro rata over all that was open, so an entry keeps the
 -- product of the later ratios, and the remaining quantities sum to the last open interest. Bars without an observation
 -- (a missing hour) belong to the step that the next observation ends; those after the last one are a step that adds
 -- nothing.
 {%- set contract = 'venue, venue_symbol, map_date' %}
-with parameters as (
+with moments as (
+    select * from {{ ref('int_liquidation_map__moments') }}
+    where {{ days_made('map_date') }}
+),
+
+parameters as (
     select max(case when parameter = 'step_seconds' then value end) as step_seconds
     from {{ ref('liquidation_map_parameters') }}
 ),
@@ -25,13 +34,18 @@ bars as (
         min(bars.interval_seconds) over (
             partition by moments.venue, moments.venue_symbol, moments.map_date, bars.bar_date
         ) as finest_seconds
-    from {{ ref('int_liquidation_map__moments') }} as moments
+    from moments
     inner join {{ ref('int_bars__unioned') }} as bars
         on moments.venue = bars.venue
         and moments.venue_symbol = bars.venue_symbol
         and moments.window_start_at <= bars.bar_start_at
         and moments.as_of_at >= bars.bar_end_at
-    where bars.low_price > 0 and bars.high_price > 0 and bars.close_price > 0 and bars.interval_seconds <= 86400
+    where
+        bars.low_price > 0
+        and bars.high_price > 0
+        and bars.close_price > 0
+        and bars.interval_seconds <= 86400
+        and {{ times_needed('stg_venues__klines', 'bars.bar_start_at') }}
 ),
 
 -- A bar longer than a step counts only on days without finer ones: its low would reach back before entries of its day.
@@ -88,7 +102,7 @@ observations as (
         end as quantity,
         interest.completeness,
         interest.source_class
-    from {{ ref('int_liquidation_map__moments') }} as moments
+    from moments
     inner join {{ ref('int_open_interest__observed') }} as interest
         on moments.venue = interest.venue
         and moments.venue_symbol = interest.venue_symbol
@@ -222,7 +236,7 @@ select
     end as completeness,
     kept.source_class
 from kept
-inner join {{ ref('int_liquidation_map__moments') }} as moments
+inner join moments
     on kept.venue = moments.venue
     and kept.venue_symbol = moments.venue_symbol
     and kept.map_date = moments.map_date

@@ -1,3 +1,6 @@
+{{ config(**by_day('liquidation_date', {
+    'stg_venues__liquidations': [1, 1], 'stg_venues__liquidation_sums': [1, 1], 'stg_files__liquidations': [0, 0],
+})) }}
 -- A venue may be described twice (its own stream and a file of daily sums). Per venue, base asset and day one feed is
 -- used: the more complete, then the finer one. Sums over more than a day have no day and stay in staging.
 with liquidations as (
@@ -6,7 +9,7 @@ with liquidations as (
         {{ utc_date('event_at') }} as liquidation_date,
         {{ flag_rank('completeness', completeness_levels()) }} as completeness_rank
     from {{ ref('int_liquidations__unioned') }}
-    where period_seconds <= 86400
+    where period_seconds <= 86400 and {{ times_made('event_at') }}
 ),
 
 feeds as (

@@ -1,3 +1,4 @@
+{{ config(**by_day('open_interest_date', {'int_open_interest__observed': [0, 0]})) }}
 -- The last observation of the day, not an average: open interest is a level.
 with ranked as (
     select
@@ -6,7 +7,7 @@ with ranked as (
             partition by venue, venue_symbol, {{ utc_date('event_at') }} order by event_at desc
         ) as preference
     from {{ ref('int_open_interest__observed') }}
-    where notional_usd is not null
+    where notional_usd is not null and {{ times_made('event_at') }}
 )
 
 select

@@ -1,3 +1,7 @@
+{{ config(**by_day(utc_date('event_at'), {
+    'stg_venues__open_interest': [1, 1], 'stg_files__open_interest': [0, 0],
+    'stg_venues__klines': [2, 1], 'int_bars__filled': [2, 0],
+})) }}
 -- One observation per contract and time. Other feeds than the venue's own count where it and the files are silent.
 -- Where a feed reports base units only, USD is the quantity at the close of the last bar that ended at or before the
 -- observation, at most a day old.
@@ -7,15 +11,16 @@
 {%- endset %}
 with nearer as (
     select feed, product, {{ columns }}, 1 as preference from {{ ref('stg_venues__open_interest') }}
-    where feed = venue
+    where feed = venue and {{ times_made('event_at') }}
     union all
     select 'files' as feed, 'files' as product, {{ columns }}, 2 as preference
     from {{ ref('stg_files__open_interest') }}
+    where {{ times_made('event_at') }}
 ),
 
 others as (
     select feed, product, {{ columns }}, 3 as preference from {{ ref('stg_venues__open_interest') }}
-    where feed <> venue
+    where feed <> venue and {{ times_made('event_at') }}
 ),
 
 observations as (
@@ -44,31 +49,31 @@ unpriced_contracts as (
     where notional_usd is null or base_quantity is null
 ),
 
-closes as (
+-- Of several bars that end in one second the shortest comes last, and is the one that the as-of join finds.
+prices as (
     select
         bars.venue,
         bars.venue_symbol,
         bars.bar_end_at,
+        {{ period_number('bars.bar_end_at', 1) }} * 10000000 + 9999999 - bars.interval_seconds as price_position,
         bars.close_price,
         bars.completeness as price_completeness,
-        bars.source_class as price_source_class,
-        row_number() over (
-            partition by bars.venue, bars.venue_symbol, bars.bar_end_at order by bars.interval_seconds
-        ) as preference
+        bars.source_class as price_source_class
     from {{ ref('int_bars__unioned') }} as bars
     inner join unpriced_contracts
         on bars.venue = unpriced_contracts.venue
         and bars.venue_symbol = unpriced_contracts.venue_symbol
+    where {{ times_needed('stg_venues__klines', 'bars.bar_start_at') }}
 ),
 
-prices as (
-    select * from closes
-    where preference = 1
+placed as (
+    select *, {{ period_number('event_at', 1) }} * 10000000 + 9999999 as event_position
+    from single
 ),
 
 priced as (
     {{ asof_join(
-        'single', 'prices', ['venue', 'venue_symbol'], 'event_at', 'bar_end_at',
+        'placed', 'prices', ['venue', 'venue_symbol'], 'event_position', 'price_position',
         {
             'price_at': 'bar_end_at', 'price': 'close_price', 'price_completeness': 'price_completeness',
             'price_source_class': 'price_source_class',

@@ -1,3 +1,4 @@
+{{ config(**by_day('volume_date', {'stg_venues__klines': [1, 1], 'int_bars__filled': [0, 0]})) }}
 -- Bars of two intervals describe the same trades, so a day is summed over one interval only: the coarsest whose bars
 -- cover the day, else the one that covers most of it (and the day is `partial`).
 with per_interval as (
@@ -18,7 +19,10 @@ with per_interval as (
         {{ weakest_completeness_agg('completeness') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
     from {{ ref('int_bars__unioned') }}
-    where interval_seconds <= 86400 and 86400 % interval_seconds = 0
+    where
+        interval_seconds <= 86400
+        and 86400 % interval_seconds = 0
+        and {{ times_made('bar_start_at') }}
     group by venue, venue_symbol, bar_date, interval_seconds
 ),
 

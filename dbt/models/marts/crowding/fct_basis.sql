@@ -1,3 +1,7 @@
+{{ config(**by_day('basis_date', {
+    'stg_venues__klines': [1, 1], 'int_bars__filled': [0, 0], 'stg_venues__reference_klines': [1, 1],
+    'stg_files__klines': [0, 0], 'int_funding__daily': [0, 0],
+}, terms='int_contracts__expiries')) }}
 -- Closes of the contract and of its index, bar by bar, of the interval that covers most of the day and of those the
 -- finest; beside it the funding of the day, which pays for the same gap.
 with bars as (
@@ -17,7 +21,11 @@ with bars as (
         and bars.venue_symbol = index_bars.venue_symbol
         and bars.interval_seconds = index_bars.interval_seconds
         and bars.bar_start_at = index_bars.bar_start_at
-    where bars.interval_seconds <= 86400 and 86400 % bars.interval_seconds = 0
+    where
+        bars.interval_seconds <= 86400
+        and 86400 % bars.interval_seconds = 0
+        and {{ times_made('bars.bar_start_at') }}
+        and {{ times_made('index_bars.bar_start_at') }}
 ),
 
 closes as (
@@ -67,24 +75,7 @@ basis as (
 
 funding as (
     select * from {{ ref('int_funding__daily') }}
-),
-
--- An expiry is a term of the contract, not an observation: the first statement of it holds for all days.
-statements as (
-    select
-        venue,
-        venue_symbol,
-        is_perpetual,
-        case when not is_perpetual then delisted_at end as expires_at,
-        row_number() over (
-            partition by venue, venue_symbol order by case when feed = venue then 1 else 2 end, event_at, feed
-        ) as preference
-    from {{ ref('stg_venues__instruments') }}
-),
-
-terms as (
-    select * from statements
-    where preference = 1
+    where {{ days_made('funding_date') }}
 ),
 
 joined as (
@@ -124,7 +115,7 @@ expiring as (
         terms.expires_at,
         {{ seconds_between('joined.basis_close_at', 'terms.expires_at') }} as seconds_to_expiry
     from joined
-    left join terms
+    left join {{ ref('int_contracts__expiries') }} as terms
         on joined.venue = terms.venue
         and joined.venue_symbol = terms.venue_symbol
 )

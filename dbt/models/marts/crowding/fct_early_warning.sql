@@ -1,3 +1,4 @@
+{{ config(**by_day('crowding_date', {'int_crowding__daily': [365, 0]})) }}
 -- Each measure against the contract's own past, of strictly earlier days: what stands in a row was known by the end of
 -- its day.
 {%- set measures = [
@@ -16,6 +17,7 @@ with counted as (
         {%- endfor %}
         *
     from {{ ref('int_crowding__daily') }}
+    where {{ days_needed('int_crowding__daily', 'crowding_date') }}
 ),
 
 ranked as (
@@ -62,4 +64,5 @@ select
     completeness,
     source_class
 from scored
+where {{ days_made('crowding_date') }}
 order by venue, venue_symbol, crowding_date

@@ -1,3 +1,4 @@
+{{ config(**by_day(utc_date('hour_start_at'), {'int_depth__banded': [30, 0]})) }}
 -- Hours of the book against their own past: the median of the 30 days before the hour, never the hour itself.
 {%- set names = ['20bps', '1pct', '2pct', '3pct', '4pct', '5pct'] %}
 {%- set series = ['venue', 'venue_symbol'] %}
@@ -18,6 +19,7 @@ with hours as (
         {{ weakest_completeness_agg('completeness') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
     from {{ ref('int_depth__banded') }}
+    where {{ times_needed('int_depth__banded', 'event_at') }}
     group by venue, venue_symbol, {{ floor_to_seconds('event_at', 3600) }}
 ),
 
@@ -63,4 +65,5 @@ select
     completeness,
     source_class
 from baselines
+where {{ times_made('hour_start_at') }}
 order by venue, venue_symbol, hour_start_at

@@ -1,3 +1,7 @@
+{{ config(**by_day('tax_date', {
+    'int_liquidations__daily': [30, 0], 'int_asset_tiers__daily': [30, 0], 'int_volume__daily': [30, 0],
+    'int_open_interest__daily': [30, 0],
+})) }}
 -- Liquidated USD per USD traded, in basis points, over matched coverage: a base asset counts on a day only if the
 -- venue's liquidations AND its volume of that day are known. Liquidations of no venue (`market` files) are divided by
 -- the volume of that asset over all venues whose volume of the day is complete.
@@ -12,6 +16,7 @@ with liquidations as (
         {{ weakest_completeness_agg('completeness') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
     from {{ ref('int_liquidations__daily') }}
+    where {{ days_needed('int_liquidations__daily', 'liquidation_date') }}
     group by venue, base_asset, liquidation_date
 ),
 
@@ -39,7 +44,7 @@ volumes as (
         {{ weakest_completeness_agg('completeness') }} as volume_completeness,
         {{ weakest_source_class_agg('source_class') }} as volume_source_class
     from {{ ref('int_volume__daily') }}
-    where venue <> 'market'
+    where venue <> 'market' and {{ days_needed('int_volume__daily', 'volume_date') }}
     group by venue, base_asset, volume_date
     having count(case when is_day_covered then volume_usd end) > 0
 ),
@@ -82,7 +87,7 @@ open_interest as (
         {{ weakest_completeness_agg('completeness') }} as open_interest_completeness,
         {{ weakest_source_class_agg('source_class') }} as open_interest_source_class
     from {{ ref('int_open_interest__daily') }}
-    where venue <> 'market'
+    where venue <> 'market' and {{ days_needed('int_open_interest__daily', 'open_interest_date') }}
     group by venue, base_asset, open_interest_date
 ),
 
@@ -308,4 +313,5 @@ select
     completeness,
     source_class
 from scored
+where {{ days_made('tax_date') }}
 order by tax_date, venue, tier

@@ -1,3 +1,4 @@
+{{ config(**with_days(utc_date('event_at'))) }}
 with snapshots as (
     select *
     from {{ source('raw', 'files_depth') }}

@@ -1,3 +1,4 @@
+{{ config(**with_days(utc_date('event_at'))) }}
 with settlements as (
     select * replace (date_trunc('second', event_at) as event_at)
     from {{ source('raw', 'files_funding') }}

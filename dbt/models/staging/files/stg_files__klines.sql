@@ -1,3 +1,4 @@
+{{ config(**with_days(utc_date('bar_start_at'))) }}
 -- Files without quote volume: USD volume is derived as base quantity x typical price (high + low + close) / 3, and
 -- says so.
 with klines as (

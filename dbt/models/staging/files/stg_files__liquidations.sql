@@ -1,3 +1,4 @@
+{{ config(**with_days(utc_date('event_at'))) }}
 -- Period sums: the latest received value of a period replaces earlier ones. Single events: the n-th repeat within a
 -- delivery is kept once. The feed a venue is known to have caps what a file of its liquidations may claim.
 with occurrences as (

@@ -1,3 +1,4 @@
+{{ config(**with_days(utc_date('event_at'))) }}
 -- Both-sided files are halved, as every venue's feed is.
 with observations as (
     select *, case oi_sidedness when 'both' then 2 else 1 end as sides

@@ -1,3 +1,4 @@
+{{ config(**by_day('partition_date', {'raw.depth': [0, 0]}, terms='stg_reference__instruments')) }}
 -- Cumulative depth from mid to the band; negative percentages are bids. `notional` is price x quantity as the book
 -- counts quantities, so where it counts contracts it is multiplied by a contract's value. A band inside which the book
 -- that was sent ends holds at least this much: it is partial.
@@ -6,7 +7,7 @@ with units as ({{ units_of('depth', fields) }}),
 
 snapshots as (
     select *
-    from {{ source('raw', 'depth') }}
+    from {{ raw_rows('depth') }}
     {{ keep_latest(['venue_symbol', 'observed_at', 'percentage', 'venue', 'feed'], ['notional', 'quantity']) }}
 )
 

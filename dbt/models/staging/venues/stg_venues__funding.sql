@@ -1,9 +1,10 @@
+{{ config(**by_day('partition_date', {'raw.funding': [1, 0]}, terms='stg_reference__instruments')) }}
 -- Settlement stamps carry a jitter of milliseconds (..001); the second is the natural key. Intervals change per
 -- contract (1, 2, 4 and 8 hours) and some venues do not state them, so one that is not stated is the time since the
 -- previous settlement. A longer time than 8 hours is a missing settlement and no interval.
 with settlements as (
     select *, date_trunc('second', funding_time) as event_at
-    from {{ source('raw', 'funding') }}
+    from {{ raw_rows('funding') }}
     {{ keep_latest(
         ['venue_symbol', "date_trunc('second', funding_time)", 'venue', 'feed'], ['funding_time', 'funding_rate']
     ) }}
@@ -55,3 +56,4 @@ select
     ingested_at,
     date as partition_date
 from timed
+where {{ days_made('date') }}

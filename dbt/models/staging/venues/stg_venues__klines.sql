@@ -1,3 +1,4 @@
+{{ config(**by_day('partition_date', {'raw.klines': [0, 0]}, terms='stg_reference__instruments')) }}
 -- Without a quote volume USD is base quantity x typical price (high + low + close) / 3, and says so; inverse contracts
 -- are worth USD each, whatever the price, so theirs is never derived.
 {%- set fields = ['volume', 'base_volume', 'turnover'] %}
@@ -5,7 +6,7 @@ with units as ({{ units_of('klines', fields) }}),
 
 klines as (
     {{ latest_rows(
-        source('raw', 'klines'),
+        raw_rows('klines'),
         ['venue_symbol', 'open_time', 'interval_seconds', 'venue', 'feed'], ['close', 'volume', 'turnover'],
     ) }}
 ),

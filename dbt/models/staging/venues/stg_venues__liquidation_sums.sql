@@ -1,3 +1,4 @@
+{{ config(**by_day('partition_date', {'raw.liquidation_sums': [0, 0]}, terms='stg_reference__instruments')) }}
 -- What aggregators add up, per period and side. Where they name an asset and not a contract, the asset is known from
 -- the terms of any venue.
 {%- set fields = ['amount'] %}
@@ -5,7 +6,7 @@ with units as ({{ units_of('liquidation_sums', fields) }}),
 
 sums as (
     select *
-    from {{ source('raw', 'liquidation_sums') }}
+    from {{ raw_rows('liquidation_sums') }}
     {{ keep_latest(
         ['venue_symbol', 'period_start', 'liquidated_side', 'period_seconds', 'venue', 'feed'], ['amount']
     ) }}

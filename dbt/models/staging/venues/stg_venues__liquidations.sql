@@ -1,3 +1,4 @@
+{{ config(**by_day('partition_date', {'raw.liquidations': [0, 0]}, terms='stg_reference__instruments')) }}
 -- Repeats. Where the venue (or the recorder of its stream) gives an event its own key, one key is one event. Without
 -- one, equal messages of Binance are repeats of one order (its COIN-M archive writes every row twice), while two equal
 -- items of one delivery of any other feed are two liquidations, and the same item in two deliveries is an overlap: the
@@ -7,6 +8,7 @@
 -- Side. `side_meaning` tells whose side a feed writes: the order's (sell closes a long) or the position's (buy is
 -- long).
 {%- set fields = ['quantity'] %}
+{%- set moment = 'venue_symbol, event_time, venue, feed' %}
 {%- set own_words = [
     'venue_symbol', 'event_time', 'side', 'event_key', 'venue', 'feed',
     'case when event_key is null then quantity end', 'case when event_key is null then price end',
@@ -15,6 +17,14 @@
 ] %}
 with units as ({{ units_of('liquidations', fields) }}),
 
+-- Sorting costs most, so only what repeats is sorted: hashes tell what does not.
+repeated as (
+    select hash({{ own_words | join(', ') }}) as words_hash
+    from {{ raw_rows('liquidations') }}
+    group by words_hash
+    having count(*) > 1
+),
+
 occurrences as (
     select
         *,
@@ -22,18 +32,49 @@ occurrences as (
             when event_key is not null or venue = 'binance' then 1
             else row_number() over (partition by {{ own_words | join(', ') }}, landing_path order by ingested_at)
         end as occurrence
-    from {{ source('raw', 'liquidations') }}
+    from {{ raw_rows('liquidations') }}
+    where hash({{ own_words | join(', ') }}) in (select repeated.words_hash from repeated)
+),
+
+single as (
+    select *, 1 as occurrence from {{ raw_rows('liquidations') }}
+    where hash({{ own_words | join(', ') }}) not in (select repeated.words_hash from repeated)
+    union all
+    select * from occurrences
+    {{ keep_latest(
+        own_words + ['occurrence'], ['quantity', 'price', 'filled_quantity', 'average_price', 'order_status']
+    ) }}
+),
+
+shared_moments as (
+    select hash({{ moment }}) as moment_hash
+    from single
+    group by moment_hash
+    having count(*) > 1
+),
+
+indexed as (
+    select *, 1 as event_index
+    from single
+    where hash({{ moment }}) not in (select shared_moments.moment_hash from shared_moments)
+    union all
+    select
+        *,
+        row_number() over (
+            partition by {{ moment }}
+            order by
+                side, order_status, price, average_price, quantity, coalesce(filled_quantity, quantity), event_key,
+                occurrence
+        ) as event_index
+    from single
+    where hash({{ moment }}) in (select shared_moments.moment_hash from shared_moments)
 ),
 
 messages as (
     select
         * replace (coalesce(filled_quantity, quantity) as quantity),
-        quantity as asked_quantity,
         coalesce(nullif(average_price, 0), price) as own_price
-    from occurrences
-    {{ keep_latest(
-        own_words + ['occurrence'], ['quantity', 'price', 'filled_quantity', 'average_price', 'order_status']
-    ) }}
+    from indexed
 ),
 
 measured as (
@@ -65,11 +106,7 @@ select
     base_asset,
     contract_type,
     event_time as event_at,
-    row_number() over (
-        partition by venue_symbol, event_time, venue, feed
-        order by
-            side, order_status, price, average_price, asked_quantity, quantity, event_key, occurrence
-    ) as event_index,
+    event_index,
     0 as period_seconds,
     case
         when side in ('long', 'short') then side

@@ -1,7 +1,8 @@
+{{ config(**by_day('partition_date', {'raw.long_short_ratios': [0, 0]}, terms='stg_reference__instruments')) }}
 -- Dated by the end of the period, as open interest is: Binance serves both in one file, with one label.
 with ratios as (
     select *, {{ is_last_of_old_archive() }} as is_last_of_old_archive
-    from {{ source('raw', 'long_short_ratios') }}
+    from {{ raw_rows('long_short_ratios') }}
     {{ keep_latest(
         [
             'venue_symbol', 'observed_at', 'population', 'period_seconds', 'venue', 'feed', is_last_of_old_archive(),

@@ -1,3 +1,4 @@
+{{ config(**by_day('partition_date', {'raw.open_interest': [0, 0]}, terms='stg_reference__instruments')) }}
 -- One side: a feed that adds both sides up is halved, and its own one-sided value is taken as it is. The time is that
 -- of the observation: the end of the period, whichever end the label marks. Where only base assets or only USD are
 -- counted, the other is joined by price in int_open_interest__observed.
@@ -10,7 +11,7 @@ observations as (
         {{ is_last_of_old_archive() }} as is_last_of_old_archive,
         -- An aggregator states one side of whatever the venue counts.
         case when product <> 'aggregate' then venue end as counting_venue
-    from {{ source('raw', 'open_interest') }}
+    from {{ raw_rows('open_interest') }}
     {{ keep_latest(
         ['venue_symbol', 'observed_at', 'period_seconds', 'venue', 'feed', is_last_of_old_archive()],
         ['open_interest', 'open_interest_base', 'open_interest_value', 'single_open_interest'],

@@ -1,7 +1,8 @@
+{{ config(**by_day('partition_date', {'raw.premium_klines': [0, 0]}, terms='stg_reference__instruments')) }}
 -- A fraction, so neither the multiplier nor a unit applies.
 with klines as (
     select *
-    from {{ source('raw', 'premium_klines') }}
+    from {{ raw_rows('premium_klines') }}
     {{ keep_latest(['venue_symbol', 'open_time', 'interval_seconds', 'venue', 'feed'], ['close', 'open']) }}
 )
 

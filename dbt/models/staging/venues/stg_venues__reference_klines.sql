@@ -1,6 +1,7 @@
+{{ config(**by_day('partition_date', {'raw.reference_klines': [0, 0]}, terms='stg_reference__instruments')) }}
 with klines as (
     select *
-    from {{ source('raw', 'reference_klines') }}
+    from {{ raw_rows('reference_klines') }}
     {{ keep_latest(
         ['venue_symbol', 'open_time', 'price_kind', 'interval_seconds', 'venue', 'feed'], ['close', 'open']
     ) }}

@@ -1,3 +1,4 @@
+{{ config(**by_day('partition_date', {'raw.tickers': [0, 0]}, terms='stg_reference__instruments')) }}
 -- Rolling 24 hours, and the open interest of the moment, one side. USD volume is the venue's own or that of inverse
 -- contracts; it is not derived, since no mean price of the 24 hours is known. Open interest in base assets or USD is
 -- completed by the mark price of the same answer.
@@ -9,7 +10,7 @@ answers as (
         *,
         -- An aggregator states one side of whatever the venue counts.
         case when product <> 'aggregate' then venue end as counting_venue
-    from {{ source('raw', 'tickers') }}
+    from {{ raw_rows('tickers') }}
     {{ keep_latest(['venue_symbol', 'event_at', 'venue', 'feed'], ['last_price', 'volume', 'open_interest']) }}
 ),
 
