@@ -468,9 +468,9 @@ def test_insurance_pools_keep_apart_and_name_what_they_cover(home: Home) -> None
     land(home, "insurance_funds", "insurance_funds", {"um.json": pools}, {"product": "um"} | NOW, DAYS)
     found = {(row["venue_symbol"], row["asset"]): row for row in read(home, "insurance_funds", DAY)}
     assert {key: row["balance"] for key, row in found.items()} == {
-        ("BTCUSDT", "USDT"): 793930579.31, ("BTCUSDT", "BTC"): 61.73, ("ADAUSDT", "USDT"): -1.5,
+        ("shared", "USDT"): 793930579.31, ("shared", "BTC"): 61.73, ("ADAUSDT", "USDT"): -1.5,
     }  # fmt: skip
-    assert found["BTCUSDT", "USDT"]["covered_symbols"] == "BTCUSDT,ETHUSDT"
+    assert found["shared", "USDT"]["covered_symbols"] == "BTCUSDT,ETHUSDT"
     assert {row["event_at"] for row in found.values()} == {moment("2025-10-10T21:00:00")}
 
 

@@ -201,7 +201,7 @@ def test_risk_reserves_are_pools_of_a_coin(bench: Bench) -> None:
     bench.ask("insurance_funds")
     rows = {row["product"]: row for row in bench.rows("insurance_funds") if "BTC" in row["covered_symbols"]}
     usdt = rows["usdt_futures"]
-    assert (usdt["asset"], usdt["venue_symbol"]) == ("USDT", "USDT:BTCUSDT,ETHUSDT,PEPEUSDT")
+    assert (usdt["asset"], usdt["venue_symbol"]) == ("USDT", "USDT:shared")
     assert usdt["balance"] == value((bench.world.insurance("bitget", "USDT", bench.world.now), 2))
     assert rows["coin_futures"]["asset"] == "BTC"
 
@@ -379,7 +379,7 @@ def test_risk_reserves_in_a_list_of_their_own_or_bare(home: Home) -> None:
     }
     rows, intake = read(home, "insurance_funds", pages)
     assert {(row["venue_symbol"], row["covered_symbols"], row["balance"]) for row in rows} == {
-        ("USDT:BTCUSDT,ETHUSDT", "BTCUSDT,ETHUSDT", 500000.25),
+        ("USDT:shared", "BTCUSDT,ETHUSDT", 500000.25),
         ("USDT:PEPEUSDT", "PEPEUSDT", 500000.25),
     }
     assert intake.quarantined == 1, "an answer without pools does not vanish"

@@ -331,9 +331,12 @@ btc_highs as (
 moves as (
     select
         moves.*,
-        coalesce(tiers.tier, 'tail') as tier
+        coalesce(tiers.tier, fixed.tier, 'tail') as tier
     from {{ ref('int_event_moves__by_contract') }} as moves
-    left join {{ ref('asset_tiers') }} as tiers on moves.base_asset = tiers.base_asset
+    left join {{ ref('int_event_tiers__by_asset') }} as tiers
+        on moves.event_id = tiers.event_id
+        and moves.base_asset = tiers.base_asset
+    left join {{ ref('asset_tiers') }} as fixed on moves.base_asset = fixed.base_asset
     where moves.event_id = '{{ event }}' and moves.low_move_from_pre_event is not null
 ),
 
@@ -446,7 +449,7 @@ depth_before as (
         count(*) as snapshots,
         {{ weakest_completeness_agg('depth.completeness') }} as completeness
     from {{ ref('int_depth__one_percent') }} as depth
-    inner join {{ ref('events') }} as events
+    inner join {{ ref('stg_reference__events') }} as events
         on depth.event_at >= {{ add_seconds('events.pre_event_at', -3600) }}
         and depth.event_at < events.pre_event_at
     where events.event_id = '{{ event }}' and depth.base_asset = 'BTC' and depth.depth_usd is not null

@@ -1,7 +1,7 @@
 -- Candidates for the figures of 10 October 2025 that need single observations: open interest around the event, funds,
 -- deleveraged accounts, the pace of liquidations and the times of extremes. One row per figure and source class.
 with event as (
-    select * from {{ ref('events') }}
+    select * from {{ ref('stg_reference__events') }}
     where event_id = '2025_10_10'
 ),
 
@@ -374,8 +374,14 @@ tail_bars as (
     inner join event
         on bars.bar_start_at >= event.shock_at
         and bars.bar_end_at <= event.window_end_at
-    left join {{ ref('asset_tiers') }} as tiers on bars.base_asset = tiers.base_asset
-    where bars.interval_seconds <= 60 and bars.low_price is not null and coalesce(tiers.tier, 'tail') = 'tail'
+    left join {{ ref('int_event_tiers__by_asset') }} as tiers
+        on event.event_id = tiers.event_id
+        and bars.base_asset = tiers.base_asset
+    left join {{ ref('asset_tiers') }} as fixed on bars.base_asset = fixed.base_asset
+    where
+        bars.interval_seconds <= 60
+        and bars.low_price is not null
+        and coalesce(tiers.tier, fixed.tier, 'tail') = 'tail'
 ),
 
 tail_lows as (

@@ -22,14 +22,31 @@ observed_types as (
         select venue, venue_symbol, contract_type from {{ ref('int_liquidations__daily') }}
     ) as typed
     group by venue, venue_symbol
+),
+
+-- The tier of the asset's last day: an asset that is gone keeps the one that it had.
+ranked_tiers as (
+    select
+        base_asset,
+        tier,
+        tier_basis,
+        tier_date,
+        row_number() over (partition by base_asset order by tier_date desc) as preference
+    from {{ ref('int_asset_tiers__daily') }}
+),
+
+tiers as (
+    select * from ranked_tiers
+    where preference = 1
 )
 
 select
     observed.venue,
     observed.venue_symbol,
     observed.base_asset,
-    coalesce(tiers.tier, 'tail') as tier,
-    tiers.tier is null as is_tier_default,
+    coalesce(tiers.tier, fixed.tier, 'tail') as tier,
+    coalesce(tiers.tier_basis, 'fixed_list') as tier_basis,
+    tiers.tier_date,
     coalesce(observed_types.contract_type, listed.contract_type) as contract_type,
     coalesce(listed.multiplier, 1) as multiplier,
     listed.contract_value,
@@ -43,6 +60,6 @@ from {{ ref('int_contracts__observed') }} as observed
 left join listed on observed.venue = listed.venue and observed.venue_symbol = listed.venue_symbol
 left join observed_types
     on observed.venue = observed_types.venue and observed.venue_symbol = observed_types.venue_symbol
-left join {{ ref('asset_tiers') }} as tiers
-    on observed.base_asset = tiers.base_asset
+left join tiers on observed.base_asset = tiers.base_asset
+left join {{ ref('asset_tiers') }} as fixed on observed.base_asset = fixed.base_asset
 order by observed.venue, observed.venue_symbol
