@@ -480,20 +480,31 @@ depth as (
     where preference = 1
 ),
 
+-- The wave of the published sums is 21:15 to 21:27; the first and the last are of the day.
 adl as (
-    select * from {{ ref('int_adl__unioned') }}
+    select
+        *,
+        event_at >= timestamptz '2025-10-10 21:15:00+00' and event_at < timestamptz '2025-10-10 21:27:00+00' as is_in_wave
+    from {{ ref('int_adl__unioned') }}
     where venue = 'hyperliquid'
         and not is_told_by_fills
         and event_at >= timestamptz '2025-10-10 00:00:00+00'
         and event_at < timestamptz '2025-10-11 00:00:00+00'
 ),
 
+{%- set wave_usd -%}
+    case
+        when count(case when is_in_wave then adl_usd end) = count(case when is_in_wave then 1 end)
+            then {{ usd_sum('case when is_in_wave then adl_usd end') }}
+    end
+{%- endset %}
+
 adl_figures as (
     {% for figure, formula in [
-        ('hyperliquid_adl_coins', 'cast(count(distinct base_asset) as double)'),
+        ('hyperliquid_adl_coins', 'cast(count(distinct case when is_in_wave then base_asset end) as double)'),
         ('hyperliquid_first_adl', 'min(' ~ second_of_day('event_at') ~ ')'),
         ('hyperliquid_last_adl', 'max(' ~ second_of_day('event_at') ~ ')'),
-        ('hyperliquid_adl', 'case when count(adl_usd) = count(*) then ' ~ usd_sum('adl_usd') ~ ' end'),
+        ('hyperliquid_adl', wave_usd),
     ] %}
     select
         '{{ figure }}' as figure_id,
@@ -511,7 +522,7 @@ adl_figures as (
     {% endfor %}
     select
         'hyperliquid_adl_' || lower(base_asset) as figure_id,
-        case when count(adl_usd) = count(*) then {{ usd_sum('adl_usd') }} end as computed_value,
+        {{ wave_usd }} as computed_value,
         date '2025-10-10' as computed_date,
         1 as days_covered,
         1 as days_needed,
