@@ -4,7 +4,7 @@ Written by ``python -m dagster_project.dictionary``; a test fails while the file
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,18 @@ from typing import Any
 import yaml
 
 from dagster_project.lib.home import PROJECT_ROOT
+from dagster_project.replay.columns import RUN, STRESS_COLUMNS, head_of
+from dagster_project.replay.columns import Column as StressColumn
 from dagster_project.replay.output import STRESS_TABLES
 from schemas.marts import MART_MODELS
 
 DICTIONARY = PROJECT_ROOT / "docs" / "data_dictionary.md"
 MODELS = PROJECT_ROOT / "dbt" / "models"
-REPLAY_SQL = PROJECT_ROOT / "dagster_project" / "replay" / "sql"
 
 PREAMBLE = """# Data dictionary
 
 Every published table and column. Written by `python -m dagster_project.dictionary` from the models' YAML, the structure
-checks and the replay's SQL: change those, not this file. Definitions that span columns: [method.md](method.md); names and
+checks and the replay: change those, not this file. Definitions that span columns: [method.md](method.md); names and
 units: [naming.md](naming.md). The same texts are comments in the published DuckDB file.
 
 Two columns are in every mart, and a row takes the weakest of its parts:
@@ -36,6 +37,8 @@ window can be asked for; `partial`: parts are missing, or nobody knows |
 
 Which rows of which table rest on what: `SELECT * FROM coverage_summary`.
 """
+
+HEADER = "| column | type | unit | null | meaning |\n|---|---|---|---|---|"
 
 UNITS = (
     (r"_usd$|_usd_", "USD"),
@@ -82,7 +85,7 @@ def _marts() -> Iterator[str]:
     for path in sorted((MODELS / "marts").rglob("*.yml"), key=lambda path: (path.parent.name, path.stem)):
         for model in yaml.safe_load(path.read_text())["models"]:
             yield f"## `{model['name']}`\n\nSubject: {path.parent.name}. {_line(model['description'])}\n"
-            yield "| column | type | unit | null | meaning |\n|---|---|---|---|---|"
+            yield HEADER
             for column in _columns(model):
                 null = "may be" if column.nullable else "never"
                 yield f"| `{column.name}` | {column.kind} | {column.unit} | {null} | {column.description} |"
@@ -116,15 +119,21 @@ def _values(column: dict[str, Any], description: str) -> str:
 
 
 def _stress() -> Iterator[str]:
+    run = ", ".join(f"`{name}`" for name in RUN)
     yield "## Stress tables\n\nResults of the replay; inputs, columns and limits: [method_replay.md](method_replay.md). All"
-    yield "carry `run_id`, `scenario`, `scenario_hash`, `book_hash` and `source_class` (that of the book).\n"
-    yield "| table | grain | units and notes |\n|---|---|---|"
+    yield f"begin with {run}.\n"
+    yield from _stress_columns(RUN)
     for table in STRESS_TABLES:
-        (file,) = REPLAY_SQL.glob(f"*_{table.removeprefix('stress_')}.sql")
-        head = file.read_text().partition("\ncreate ")[0]
-        comment = _line(" ".join(re.findall(r"^-- ?(.*)$", head, flags=re.MULTILINE)))
-        grain, _, notes = comment.removeprefix("Grain: ").partition(" Units: ")
-        yield f"| `{table}` | {_sentence(grain)} | {_sentence(notes)} |"
+        grain, notes = (_line(part) for part in head_of(table))
+        yield f"### `{table}`\n\n{grain} Units: {notes}\n"
+        yield from _stress_columns(STRESS_COLUMNS[table])
+
+
+def _stress_columns(columns: Mapping[str, StressColumn]) -> Iterator[str]:
+    yield HEADER
+    for name, column in columns.items():
+        null = "may be" if column.nullable else "never"
+        yield f"| `{name}` | {column.kind} | {column.unit} | {null} | {_line(column.meaning)} |"
     yield ""
 
 
@@ -141,11 +150,6 @@ def _metrics() -> Iterator[str]:
 def _line(words: str) -> str:
     """One line that does not end a cell of a table."""
     return " ".join(words.split()).replace("|", "\\|")
-
-
-def _sentence(words: str) -> str:
-    """Begin with a capital, unless it is a name such as i1."""
-    return words if re.match(r"\w\d", words) else words[:1].upper() + words[1:]
 
 
 if __name__ == "__main__":

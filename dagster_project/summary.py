@@ -40,12 +40,12 @@ QUESTIONS = (
     ),
     Question(
         "10-11 October 2025: deepest fall of each tier against 20:50 UTC",
-        "SELECT w.venue, c.tier, count(DISTINCT w.venue_symbol) AS contracts, "
-        "any_value(w.interval_seconds) AS bar_seconds, round(100 * min(w.low_move_from_pre_event), 1) AS worst_percent, "
-        "round(sum(w.liquidated_long_usd + w.liquidated_short_usd) / 1e9, 2) AS liquidated_billion_usd, "
-        "any_value(w.source_class) AS source_class FROM fct_event_window AS w JOIN dim_contract AS c "
-        "USING (venue, venue_symbol) WHERE w.event_id = '2025_10_10' AND w.close_price IS NOT NULL "
-        "AND w.venue IN ('binance', 'bybit', 'hyperliquid') AND w.phase <> 'baseline' "
+        "SELECT venue, tier, count(DISTINCT venue_symbol) AS contracts, "
+        "any_value(interval_seconds) AS bar_seconds, round(100 * min(low_move_from_pre_event), 1) AS worst_percent, "
+        "round(sum(liquidated_long_usd + liquidated_short_usd) / 1e9, 2) AS liquidated_billion_usd, "
+        "any_value(source_class) AS source_class FROM fct_event_window "
+        "WHERE event_id = '2025_10_10' AND close_price IS NOT NULL "
+        "AND venue IN ('binance', 'bybit', 'hyperliquid') AND phase <> 'baseline' "
         "GROUP BY ALL ORDER BY ALL",
     ),
     Question(

@@ -195,7 +195,10 @@ class Depth(Venue):
 
 
 class InsuranceFunds(Venue):
-    """Feed x pool (``venue_symbol``: the pool's own name) x asset x time: the balance in that asset, and in USD where stated."""
+    """Feed x pool (``venue_symbol``) x asset x time: the balance in that asset, and in USD where stated.
+
+    Where the venue names no pool, its name follows from the contracts that it covers (``sources/pools.py``).
+    """
 
     event_at: UTC = pa.Field(nullable=False)
     asset: dt.String = pa.Field(nullable=False)

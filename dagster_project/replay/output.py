@@ -57,7 +57,7 @@ class ReplayResult:
     _arrow: dict[str, pa.Table] = field(default_factory=dict, repr=False, compare=False)
 
     def table(self, name: str) -> pa.Table:
-        """Return a result table; columns and units are documented in docs/method_replay.md.
+        """Return a result table; columns and units: ``replay/columns.py``, docs/data_dictionary.md.
 
         Raises:
             KeyError: there is no such table.

@@ -34,6 +34,12 @@ def load_sql(name: str) -> str:
     return files("dagster_project.replay").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
+def sql_names() -> list[str]:
+    """Return the names of all SQL files, in the order in which they run."""
+    folder = files("dagster_project.replay").joinpath("sql")
+    return sorted(path.name.removesuffix(".sql") for path in folder.iterdir() if path.name.endswith(".sql"))
+
+
 def book_rules() -> list[BookRule]:
     """Return the rules of `sql/00_book_rules.sql` in the order of the file."""
     rules = []

@@ -18,7 +18,7 @@ from dagster_project.lib.errors import DataError, UsageError
 from dagster_project.sources.batch import Batch, epoch, number
 from dagster_project.sources.books import depth_rows
 from dagster_project.sources.feed import Ask, Cadence, Contract, Feed, paged, snapshot
-from dagster_project.sources.pools import named_pools
+from dagster_project.sources.pools import pool_name
 
 NAME = "bitget"
 PRODUCTS = {"usdt_futures": "USDT-FUTURES", "coin_futures": "COIN-FUTURES", "usdc_futures": "USDC-FUTURES"}
@@ -379,12 +379,11 @@ def _read_insurance(batch: Batch) -> str:
     table = batch.json_whole()
     pools = "CASE json_type(item, '$.data') WHEN 'ARRAY' THEN item->'$.data' ELSE item->'$.data.list' END"
     rows = f"""from_json({pools}, '[{{"symbols": ["VARCHAR"], "coin": "VARCHAR", "balance": "VARCHAR"}}]')"""
-    entries = f"SELECT file_number, record, asked_at_ms, unnest(coalesce({rows}, [NULL])) AS entry {_from(table)}"
-    listed = f"SELECT *, entry.coin AS coin, entry.symbols AS symbols FROM ({entries})"
+    pool = pool_name("entry.symbols", "file_number, entry.coin")
     return f"""
-        SELECT file_number, record, coin || ':' || pool_name AS venue_symbol, {_ASKED} AS event_at, coin AS asset,
-          {number("entry.balance")} AS balance, covered_symbols
-        FROM ({named_pools(listed, "coin")})"""
+        SELECT file_number, record, entry.coin || ':' || {pool} AS venue_symbol, {_ASKED} AS event_at, entry.coin AS asset,
+          {number("entry.balance")} AS balance, array_to_string(list_sort(entry.symbols), ',') AS covered_symbols
+        FROM (SELECT file_number, record, asked_at_ms, unnest(coalesce({rows}, [NULL])) AS entry {_from(table)})"""
 
 
 def _read_depth(batch: Batch) -> str:

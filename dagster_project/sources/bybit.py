@@ -17,7 +17,7 @@ from dagster_project.recorder import messages
 from dagster_project.sources.batch import Batch, epoch, number
 from dagster_project.sources.books import depth_rows
 from dagster_project.sources.feed import Ask, Cadence, Contract, Feed, paged, snapshot
-from dagster_project.sources.pools import named_pools
+from dagster_project.sources.pools import pool_name
 
 NAME = "bybit"
 PRODUCTS = ("linear", "inverse")
@@ -357,12 +357,11 @@ def _read_insurance(batch: Batch) -> str:
         "$.result.list", '{"coin": "VARCHAR", "symbols": "VARCHAR", "balance": "VARCHAR", "value": "VARCHAR"}'
     )
     symbols = "string_split(nullif(item.symbols, ''), ',')"
-    listed = f"SELECT *, item.coin AS coin, {symbols} AS symbols {_FROM.format(table=table)}"
     return f"""
-        SELECT file_number, record, coin || ':' || pool_name AS venue_symbol,
-          {_ASKED} AS event_at, coin AS asset, {number("item.balance")} AS balance, {number("item.value")} AS balance_usd,
-          covered_symbols
-        FROM ({named_pools(listed, "coin")})"""
+        SELECT file_number, record, item.coin || ':' || {pool_name(symbols, "file_number, item.coin")} AS venue_symbol,
+          {_ASKED} AS event_at, item.coin AS asset, {number("item.balance")} AS balance, {number("item.value")} AS balance_usd,
+          array_to_string(list_sort({symbols}), ',') AS covered_symbols
+        {_FROM.format(table=table)}"""
 
 
 def _read_adl(batch: Batch) -> str:

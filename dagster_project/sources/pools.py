@@ -1,25 +1,22 @@
-"""Names of insurance pools that venues describe by the contracts that they cover."""
+"""Names of insurance pools. Venues name none; they list the contracts that a pool covers, and the list grows.
+
+A series is a pool under one name, so the name must outlive the list:
+
+- a pool of one contract has that contract's name;
+- a pool of more than half of the contracts that the answer names (of the coin, where a pool is of one coin) is ``shared``, and so
+  is one without a list that is alone;
+- any other has the name of the first of its contracts in the alphabet. Without a list it has none.
+
+What a name cannot outlive: a contract that joins a smaller pool and sorts before all others in it, or the first one that leaves;
+a pool of one contract that becomes the shared one; and the share passing one half.
+"""
 
 
-def named_pools(pools: str, within: str) -> str:
-    """SQL that gives each pool of an answer a name that a new listing does not change.
-
-    A pool of one contract has its name. Of those that cover several, the one that covers most is ``shared``, and another is
-    ``<first contract>+``. What remains: a smaller pool changes its name when a contract joins that sorts before its
-    others, and ``shared`` is another pool if one ever outgrows it.
-
-    Args:
-        pools: SQL of pools with the columns ``file_number`` and ``symbols`` (a list; empty where the venue names none).
-        within: Columns, besides the file, within which pools are told apart: a coin, or nothing.
-
-    Returns:
-        SQL of the same rows with ``pool_name`` and the sorted ``covered_symbols`` (null where none are named).
-    """
-    keys = ", ".join(["file_number", *filter(None, [within])])
-    return f"""
-        SELECT *, CASE WHEN len(symbols) = 1 THEN symbols[1]
-            WHEN row_number() OVER (PARTITION BY {keys} ORDER BY len(symbols) DESC, list_min(symbols)) = 1
-              OR coalesce(len(symbols), 0) = 0 THEN 'shared'
-            ELSE list_min(symbols) || '+' END AS pool_name,
-          nullif(array_to_string(list_sort(symbols), ','), '') AS covered_symbols
-        FROM ({pools})"""
+def pool_name(symbols: str, within: str) -> str:
+    """SQL of a pool's name; ``symbols`` is SQL of a list, ``within`` of the columns that all pools of an answer share."""
+    window = f"OVER (PARTITION BY {within})"
+    return f"""CASE
+          WHEN len({symbols}) = 1 THEN list_min({symbols})
+          WHEN count(*) {window} = 1 OR 2 * len({symbols}) > sum(len({symbols})) {window} THEN 'shared'
+          ELSE list_min({symbols})
+        END"""

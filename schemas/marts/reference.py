@@ -31,6 +31,7 @@ class DimContract(Mart):
     tier: dt.String = pa.Field(nullable=False, isin=TIERS)
     tier_basis: dt.String = pa.Field(nullable=False, isin=("trailing_volume", "fixed_list"))
     tier_date: dt.Date = pa.Field(nullable=True)
+    is_tier_default: dt.Boolean = pa.Field(nullable=False)
     contract_type: dt.String = pa.Field(nullable=True, isin=("linear", "inverse"))
     multiplier: dt.Float64 = pa.Field(nullable=False, gt=0)
     contract_value: dt.Float64 = pa.Field(nullable=True, gt=0)
@@ -38,6 +39,12 @@ class DimContract(Mart):
     is_listed: dt.Boolean = pa.Field(nullable=False)
     first_seen_date: dt.Date = pa.Field(nullable=True)
     last_seen_date: dt.Date = pa.Field(nullable=True)
+
+    @pa.dataframe_check(name="only a tier of the fixed list is a default or has no day")
+    def ranked_tiers_are_dated(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class
+        """A tier by volume has the day of its volume, and is nobody's default."""
+        contract = data.table
+        return (contract.tier_basis == "fixed_list") | (contract.tier_date.notnull() & ~contract.is_tier_default)
 
 
 class DimEvent(Mart):

@@ -34,6 +34,7 @@ class FctInsuranceFund(Mart):
     product: dt.String = pa.Field(nullable=False)
     pool: dt.String = pa.Field(nullable=False)
     asset: dt.String = pa.Field(nullable=False)
+    covered_symbols: dt.String = pa.Field(nullable=True)
     fund_date: dt.Date = pa.Field(nullable=False)
     observed_at: UTC = pa.Field(nullable=False)
     observation_count: dt.Int32 = pa.Field(nullable=False, ge=1)

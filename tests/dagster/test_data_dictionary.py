@@ -4,6 +4,7 @@ import os
 import re
 
 from dagster_project import dictionary
+from dagster_project.replay.columns import STRESS_COLUMNS
 from dagster_project.replay.output import STRESS_TABLES
 from schemas.marts import MART_MODELS
 
@@ -24,8 +25,11 @@ def test_every_published_table_and_column_is_described() -> None:
         listed = re.findall(r"^\| `(\w+)` \|", sections[name], flags=re.MULTILINE)
         assert sorted(listed) == sorted(model.to_schema().columns), name
         assert "One row per " in sections[name], name
-    for table in STRESS_TABLES:
-        assert re.search(rf"^\| `{table}` \| One row per ", dictionary.text(), flags=re.MULTILINE), table
+    stress = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", dictionary.text(), flags=re.MULTILINE | re.DOTALL))
+    assert sorted(stress) == sorted(STRESS_TABLES)
+    for name, section in stress.items():
+        assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == list(STRESS_COLUMNS[name])
+        assert "One row per " in section, name
 
 
 def test_units_follow_the_names() -> None:

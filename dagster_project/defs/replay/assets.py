@@ -6,9 +6,10 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.defs.dbt.assets import WRITER_POOL
-from dagster_project.lib.duck import connect, identifier
+from dagster_project.lib.duck import connect, identifier, literal
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.resources import HomeResource, failures_for_users
+from dagster_project.replay.columns import comments
 from dagster_project.replay.engine import ReplayResult, run_replay
 
 DEFAULT_SCENARIO = "first_fall"
@@ -105,7 +106,10 @@ def scenario_path(name: str) -> Path:
 
 
 def store(home: Home, result: ReplayResult) -> None:
-    """Put a run's tables into the warehouse in one transaction, in place of an earlier run of the same id."""
+    """Put a run's tables into the warehouse in one transaction, in place of an earlier run of the same id.
+
+    The comments are what the snapshot tells its readers of a column.
+    """
     with connect(home.warehouse) as connection:
         connection.execute("BEGIN")
         connection.execute("CREATE SCHEMA IF NOT EXISTS stress")
@@ -116,4 +120,8 @@ def store(home: Home, result: ReplayResult) -> None:
             connection.execute(f"DELETE FROM {table} WHERE run_id = $1", [result.run_id])
             connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
             connection.unregister("incoming")
+        for name, column, comment in comments():
+            table = f"stress.{identifier(name)}"
+            target = f"COLUMN {table}.{identifier(column)}" if column else f"TABLE {table}"
+            connection.execute(f"COMMENT ON {target} IS {literal(comment)}")
         connection.execute("COMMIT")

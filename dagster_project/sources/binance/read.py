@@ -10,7 +10,7 @@ from dagster_project.sources.batch import Batch, epoch, number
 from dagster_project.sources.binance.archive import SETTLED
 from dagster_project.sources.binance.hosts import NAME
 from dagster_project.sources.books import depth_rows
-from dagster_project.sources.pools import named_pools
+from dagster_project.sources.pools import pool_name
 
 _ASKED = epoch("asked_at_ms")
 
@@ -217,13 +217,14 @@ def tickers(batch: Batch) -> str:
 
 
 def insurance_funds(batch: Batch) -> str:
-    """Balances of the pools, which the venue describes by their contracts."""
+    """Balances of the pools, each of which holds several assets."""
     table = batch.json("$", '{"symbols": ["VARCHAR"], "assets": [{"asset": "VARCHAR", "marginBalance": "VARCHAR"}]}')
-    pools = named_pools(f"SELECT file_number, record, asked_at_ms, item, item.symbols AS symbols {_from(table)}", "")
+    pools = f"""SELECT file_number, record, asked_at_ms, item, {pool_name("item.symbols", "file_number")} AS pool
+          {_from(table)}"""
     return f"""
-        SELECT file_number, record, pool_name AS venue_symbol, {_ASKED} AS event_at, held.asset AS asset,
-          {number("held.marginBalance")} AS balance, covered_symbols
-        FROM (SELECT *, {_each("item.assets")} AS held FROM ({pools}))"""
+        SELECT file_number, record, pool AS venue_symbol, {_ASKED} AS event_at, held.asset AS asset,
+          {number("held.marginBalance")} AS balance, array_to_string(list_sort(symbols), ',') AS covered_symbols
+        FROM (SELECT * EXCLUDE (item), item.symbols AS symbols, {_each("item.assets")} AS held FROM ({pools}))"""
 
 
 def adl_risk(batch: Batch) -> str:

@@ -95,8 +95,9 @@ select
     falls.trough_price,
     falls.trough_at,
     falls.trough_price / falls.pre_event_price - 1 as drawdown,
+    -- greatest() would make a trough that is not known one of no time.
     case
-        when falls.pre_event_price is not null
+        when falls.pre_event_price is not null and falls.trough_at is not null
             then greatest({{ seconds_between('falls.shock_at', 'falls.trough_at') }}, 0)
     end as time_to_trough_seconds,
     -- A contract whose bars end long before the window does has an unknown end, and not its last price.

@@ -328,15 +328,16 @@ btc_highs as (
     where btc_days.preference = 1
 ),
 
+-- The tail is whoever was tail on the day before: no publisher lists its coins.
 moves as (
     select
         moves.*,
-        coalesce(tiers.tier, fixed.tier, 'tail') as tier
+        coalesce(tiers.tier, listed_tiers.tier, 'tail') as tier
     from {{ ref('int_event_moves__by_contract') }} as moves
     left join {{ ref('int_event_tiers__by_asset') }} as tiers
         on moves.event_id = tiers.event_id
         and moves.base_asset = tiers.base_asset
-    left join {{ ref('asset_tiers') }} as fixed on moves.base_asset = fixed.base_asset
+    left join {{ ref('asset_tiers') }} as listed_tiers on moves.base_asset = listed_tiers.base_asset
     where moves.event_id = '{{ event }}' and moves.low_move_from_pre_event is not null
 ),
 
@@ -484,7 +485,8 @@ depth as (
 adl as (
     select
         *,
-        event_at >= timestamptz '2025-10-10 21:15:00+00' and event_at < timestamptz '2025-10-10 21:27:00+00' as is_in_wave
+        event_at >= timestamptz '2025-10-10 21:15:00+00'
+        and event_at < timestamptz '2025-10-10 21:27:00+00' as is_in_wave
     from {{ ref('int_adl__unioned') }}
     where venue = 'hyperliquid'
         and not is_told_by_fills

@@ -356,7 +356,7 @@ btc_before as (
     group by chosen.venue, chosen.source_class
 ),
 
--- When the tail was lowest: the first minute of each contract's low, as a median over contracts.
+-- When the tail (as of the day before) was lowest: the first minute of each contract's low, as a median over contracts.
 tail_bars as (
     select
         bars.venue,
@@ -377,11 +377,10 @@ tail_bars as (
     left join {{ ref('int_event_tiers__by_asset') }} as tiers
         on event.event_id = tiers.event_id
         and bars.base_asset = tiers.base_asset
-    left join {{ ref('asset_tiers') }} as fixed on bars.base_asset = fixed.base_asset
-    where
-        bars.interval_seconds <= 60
+    left join {{ ref('asset_tiers') }} as listed_tiers on bars.base_asset = listed_tiers.base_asset
+    where bars.interval_seconds <= 60
         and bars.low_price is not null
-        and coalesce(tiers.tier, fixed.tier, 'tail') = 'tail'
+        and coalesce(tiers.tier, listed_tiers.tier, 'tail') = 'tail'
 ),
 
 tail_lows as (

@@ -24,8 +24,8 @@ observed_types as (
     group by venue, venue_symbol
 ),
 
--- The tier of the asset's last day: an asset that is gone keeps the one that it had.
-ranked_tiers as (
+-- The last tier that the asset's volume gave it: the day after it last traded, whatever contract it traded in.
+tier_ranks as (
     select
         base_asset,
         tier,
@@ -33,20 +33,16 @@ ranked_tiers as (
         tier_date,
         row_number() over (partition by base_asset order by tier_date desc) as preference
     from {{ ref('int_asset_tiers__daily') }}
-),
-
-tiers as (
-    select * from ranked_tiers
-    where preference = 1
 )
 
 select
     observed.venue,
     observed.venue_symbol,
     observed.base_asset,
-    coalesce(tiers.tier, fixed.tier, 'tail') as tier,
+    coalesce(tiers.tier, listed_tiers.tier, 'tail') as tier,
     coalesce(tiers.tier_basis, 'fixed_list') as tier_basis,
     tiers.tier_date,
+    coalesce(tiers.tier_basis, 'fixed_list') = 'fixed_list' and listed_tiers.tier is null as is_tier_default,
     coalesce(observed_types.contract_type, listed.contract_type) as contract_type,
     coalesce(listed.multiplier, 1) as multiplier,
     listed.contract_value,
@@ -60,6 +56,8 @@ from {{ ref('int_contracts__observed') }} as observed
 left join listed on observed.venue = listed.venue and observed.venue_symbol = listed.venue_symbol
 left join observed_types
     on observed.venue = observed_types.venue and observed.venue_symbol = observed_types.venue_symbol
-left join tiers on observed.base_asset = tiers.base_asset
-left join {{ ref('asset_tiers') }} as fixed on observed.base_asset = fixed.base_asset
+left join tier_ranks as tiers
+    on observed.base_asset = tiers.base_asset
+    and tiers.preference = 1
+left join {{ ref('asset_tiers') }} as listed_tiers on observed.base_asset = listed_tiers.base_asset
 order by observed.venue, observed.venue_symbol

@@ -20,6 +20,7 @@ observations as (
         balance_quantity,
         balance_usd,
         balance_basis,
+        covered_symbols,
         completeness,
         source_class
     from ranked_feeds
@@ -71,6 +72,7 @@ valued as (
         asset,
         event_at,
         {{ utc_date('event_at') }} as fund_date,
+        covered_symbols,
         balance_quantity,
         case when is_priced then balance_quantity * close_price else balance_usd end as balance_usd,
         case when is_priced then 'last_close' else balance_basis end as balance_basis,
@@ -114,6 +116,7 @@ select
     product,
     pool,
     asset,
+    covered_symbols,
     fund_date,
     event_at as observed_at,
     cast(observation_count as integer) as observation_count,
