@@ -14,9 +14,10 @@ a pool of one contract that becomes the shared one; and the share passing one ha
 
 def pool_name(symbols: str, within: str) -> str:
     """SQL of a pool's name; ``symbols`` is SQL of a list, ``within`` of the columns that all pools of an answer share."""
-    window = f"OVER (PARTITION BY {within})"
+    # Distinct, since an answer may say a pool twice.
+    lists = f"list(coalesce({symbols}, [])) OVER (PARTITION BY {within})"
     return f"""CASE
           WHEN len({symbols}) = 1 THEN list_min({symbols})
-          WHEN count(*) {window} = 1 OR 2 * len({symbols}) > sum(len({symbols})) {window} THEN 'shared'
+          WHEN len(list_distinct({lists})) = 1 OR 2 * len({symbols}) > len(list_distinct(flatten({lists}))) THEN 'shared'
           ELSE list_min({symbols})
         END"""

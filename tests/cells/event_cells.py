@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 import event_reading as reading
 import structure_reading as structure
 from event_reading import Event, weakest_completeness, weakest_source_class
-from raw_reading import micro_sum, volumes_of_day
+from raw_reading import micro_sum
 from seed_reading import seed
+from tax_cells import asset_ranks, asset_volumes
 
 Row = dict[str, Any]
 
@@ -46,31 +47,9 @@ def is_in_window(event: Event, at: datetime) -> bool:
     return event.window_start_at <= at < event.window_end_at
 
 
-@functools.cache
-def asset_volumes(raw: Path, day: date) -> dict[str, float]:
-    """Volume of each asset on a day, all venues together."""
-    amounts: dict[str, list[float]] = {}
-    for venue in reading.venues(raw):
-        for volume in volumes_of_day(raw, venue, day).values() if venue != "market" else ():
-            if volume.base_asset is not None and volume.volume_usd is not None:
-                amounts.setdefault(volume.base_asset, []).append(volume.volume_usd)
-    return {asset: micro_sum(values) or 0.0 for asset, values in amounts.items()}
-
-
 def fixed_tier(asset: str | None) -> str:
     """Tier by the fixed list; what is not on it is the tail."""
     return next((row["tier"] for row in seed("asset_tiers") if row["base_asset"] == asset), "tail")
-
-
-@functools.cache
-def ranks(raw: Path, day: date) -> dict[str, int] | None:
-    """Rank of every asset by its volume of the 90 days before a day; None with fewer than 30 days known."""
-    days = [volumes for back in range(1, 91) if (volumes := asset_volumes(raw, day - back * DAY))]
-    if len(days) < 30:
-        return None
-    sums = {asset: micro_sum(each.get(asset) for each in days) or 0.0 for volumes in days for asset in volumes}
-    order = sorted(sums, key=lambda asset: (-sums[asset], asset))
-    return {asset: place for place, asset in enumerate(order, start=1)}
 
 
 @functools.cache
@@ -80,7 +59,7 @@ def tier_before(raw: Path, event: Event, asset: str | None) -> tuple[str, str]:
     for back in range(1, 91):
         day = shock - back * DAY
         if asset in asset_volumes(raw, day) or asset in asset_volumes(raw, day - DAY):
-            place = (ranks(raw, day) or {}).get(asset)
+            place = asset_ranks(raw, day).get(asset or "")
             if place is None:
                 break
             return "major" if place <= 2 else "mid" if place <= 20 else "tail", "trailing_volume"

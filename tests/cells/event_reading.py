@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from seed_reading import Row, change_on, counts, latest, seed, usd_assets
+from seed_reading import Row, change_on, counts, latest, rows_of_file, seed, usd_assets
 
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,7 +81,7 @@ def venues(raw: Path) -> tuple[str, ...]:
 def partition(raw: Path, dataset: str, venue: str, day: date) -> pa.Table | None:
     """The file of one partition, None where there is none."""
     path = raw / dataset / f"venue={venue}" / f"date={day}" / "part.parquet"
-    return pq.ParquetFile(path).read() if path.exists() else None
+    return rows_of_file(path) if path.exists() else None
 
 
 def values_of(column: pa.ChunkedArray) -> list[Any]:

@@ -34,7 +34,7 @@ from event_reading import (
     weakest_completeness,
     weakest_source_class,
 )
-from seed_reading import Row, change_on, latest
+from seed_reading import Row, change_on, latest, rows_of_file
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_SECONDS = 86400
@@ -99,7 +99,7 @@ def texts_of(raw: Path, dataset: str) -> tuple[str, ...]:
 def table_of(raw: Path, dataset: str, venue: str, day: date) -> pa.Table:
     """All files of one partition, texts kept once each."""
     paths = sorted((raw / dataset / f"venue={venue}" / f"date={day}").glob("*.parquet"))
-    return pa.concat_tables([pq.ParquetFile(path, read_dictionary=texts_of(raw, dataset)).read() for path in paths])
+    return pa.concat_tables([rows_of_file(path, as_dictionary=texts_of(raw, dataset)) for path in paths])
 
 
 def values_of(column: pa.ChunkedArray) -> list[Any]:

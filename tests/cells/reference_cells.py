@@ -14,7 +14,7 @@ import raw_reading
 from event_reading import utc_date, weakest_completeness, weakest_source_class
 from lazy_row import LazyRow
 from raw_reading import days_from, real_venues
-from seed_reading import Row, seed
+from seed_reading import Row, rows_of_file, seed
 from structure_reading import adl_parts_told_once, small_dataset
 from tax_cells import asset_volumes, tier_of
 
@@ -293,7 +293,7 @@ def gap_row(raw: Path, dataset: str, names: tuple[str, ...], key: tuple[Any, ...
 def quarantine_summary_row(raw: Path, dataset: str, venue: str, day: date, reason: str) -> Row:
     """A row of quarantine_summary by its key."""
     paths = (raw / "quarantine" / f"dataset={dataset}" / f"date={day}").glob("*.parquet")
-    rows = [row for path in paths for row in pq.ParquetFile(path).read().to_pylist()]
+    rows = [row for path in paths for row in rows_of_file(path).to_pylist()]
     same = [row for row in rows if (row["venue"], row["reason"]) == (venue, reason)]
     return {
         "records": len(same),

@@ -4,13 +4,23 @@ import csv
 import functools
 from collections.abc import Iterable
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dagster_project.lib.home import PROJECT_ROOT
 
 Row = dict[str, Any]
 
 SEEDS = PROJECT_ROOT / "dbt" / "seeds"
+
+
+def rows_of_file(path: Path, *, as_dictionary: Iterable[str] = ()) -> pa.Table:
+    """The table in a file, which is closed at once: a year has more files than a process may hold open."""
+    with pq.ParquetFile(path, read_dictionary=list(as_dictionary)) as file:
+        return file.read()
 
 
 @functools.cache

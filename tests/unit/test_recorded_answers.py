@@ -266,7 +266,8 @@ def test_the_command_says_so_beside_what_the_shell_reads(tmp_path: Path) -> None
         assert process.stderr is not None and process.stdout is not None
         assert process.stderr.readline() == "not served: okx.json: no connector asks for it: fetchBalance\n"
         assert process.stdout.readline().startswith("export DELEVER_URL_")
-        process.terminate()
+        # Not asked politely: while it starts, nobody listens.
+        process.kill()
 
 
 # --- pages ---
