@@ -31,16 +31,14 @@ def set_dbt_environment(home: Home) -> None:
     """Point dbt's profile and sources at a home; dbt reads them as environment variables, in this and child processes."""
     os.environ["DELEVER_WAREHOUSE"] = str(home.warehouse)
     os.environ["DELEVER_RAW"] = str(home.raw)
-    os.environ["DELEVER_MODELS_DIGEST"] = models_digest()
 
 
-@cache
-def models_digest() -> str:
-    """A digest of all files of the dbt project: rows that another version of it made are made again."""
+def set_models_digest() -> None:
+    """Tell dbt which version of the project it runs: rows that another version made are made again."""
     digest = hashlib.sha256()
     for name in sorted(path.relative_to(DBT_DIR).as_posix() for path in _files() if path.is_file()):
         digest.update(f"{name}\n".encode() + (DBT_DIR / name).read_bytes())
-    return digest.hexdigest()
+    os.environ["DELEVER_MODELS_DIGEST"] = digest.hexdigest()
 
 
 def ensure_manifest() -> Path:

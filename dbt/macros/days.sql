@@ -45,7 +45,7 @@
 {%- endmacro %}
 
 {% macro ranges_of_input(input) %}
-    {%- if not execute or model.resource_type != 'model' -%}{{ return(none) }}{%- endif -%}
+    {%- if changed_days() is none -%}{{ return(none) }}{%- endif -%}
     {%- set window = model.config.meta.by_day.rests_on[input] -%}
     {{ return(changed_ranges(window[0], window[1])) }}
 {% endmacro %}

@@ -100,6 +100,7 @@ def test_an_answer_of_before_pools_had_lists_is_the_shared_one(home: Home) -> No
         pytest.param([["B", "A"], ["D", "C"]], ["A", "C"], id="exactly half is not the most"),
         pytest.param([["B", "A"], ["C"]], ["shared", "C"], id="two of three"),
         pytest.param([["B", "A"], ["C"], ["D"]], ["A", "C", "D"], id="two of four"),
+        pytest.param([["A", "B"], ["C"], ["A", "B"]], ["shared", "C", "shared"], id="a pool said twice counts once"),
         pytest.param([["A", "B"], None], ["shared", None], id="one without a list beside another has no name"),
         pytest.param([None], ["shared"], id="alone without a list"),
     ],

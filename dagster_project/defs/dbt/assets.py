@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from dagster_project.defs.ingest.keys import raw_key
-from dagster_project.lib.dbt_project import DBT_PROJECT, ensure_manifest, set_dbt_environment
+from dagster_project.lib.dbt_project import DBT_PROJECT, ensure_manifest, set_dbt_environment, set_models_digest
 from dagster_project.lib.duck import connect
 from dagster_project.lib.home import Home
 from dagster_project.lib.resources import HomeResource
@@ -55,6 +55,7 @@ def _feeds_of(dep: dg.AssetDep) -> list[dg.AssetDep]:
 def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource, home: HomeResource) -> Iterator[Any]:
     """Seeds, staging, intermediate, marts and their tests, in dbt's own order."""
     set_dbt_environment(home.get())
+    set_models_digest()
     # Unit tests prove the code, not the data: they run in the test suite.
     events = list(dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context).stream())
     # dagster-dbt's own fetch_row_counts leaves the warehouse open in this process, which keeps every other step out of
