@@ -83,7 +83,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, ticks: np.ndarray, notional: np
 
 
 def _sql(connection: duckdb.DuckDBPyConnection, ticks: np.ndarray) -> int:
-    connection.execute(load_sql("50_stop"))
+    connection.execute(load_sql("one_pass/50_stop"))
     row = connection.execute("SELECT stop_tick FROM replay_stop").fetchone()
     if row is None:
         raise AssertionError("no stop")

@@ -357,30 +357,59 @@ def event_remove(event_id: str) -> None:
     OUT.print(f"Event '{event_id}' removed. Run `delever run` or the models to publish without it.")
 
 
-@cli.command()
-@click.option("--book", type=FOLDER, required=True, help="folder with the position book (docs/method_replay.md)")
+@cli.group(invoke_without_command=True)
+@click.option("--book", type=FOLDER, help="folder with the position book (docs/method_replay.md)")
 @click.option(
     "--scenario",
     type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
     help="scenario YAML, e.g. scenarios/first_fall.yaml",
 )
-@click.option("--out", type=FOLDER, required=True, help="folder to write stress_*.parquet into")
+@click.option("--out", type=FOLDER, help="folder to write stress_*.parquet into")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="override a scenario's key (dotted); may be repeated"
 )
-def replay(book: Path, scenario: Path, out: Path, overrides: tuple[str, ...]) -> None:
-    """Replay a scenario over a position book.
+@click.pass_context
+def replay(
+    ctx: click.Context, book: Path | None, scenario: Path | None, out: Path | None, overrides: tuple[str, ...]
+) -> None:
+    """Replay a scenario over a position book: --book, --scenario and --out are needed.
 
     Reads and writes these folders only; the warehouse and the published snapshot stay as they are.
     """
+    if ctx.invoked_subcommand is not None:
+        return
+    if book is None or scenario is None or out is None:
+        missing = [
+            name for name, given in (("--book", book), ("--scenario", scenario), ("--out", out)) if given is None
+        ]
+        raise click.UsageError(f"Missing option {', '.join(missing)}.", ctx)
     from dagster_project.replay.engine import run_replay  # noqa: PLC0415
     from dagster_project.summary import show_replay  # noqa: PLC0415
 
-    with ERR.status("replaying"):
-        result = run_replay(book, scenario, out=out, overrides=overrides)
+    with ERR.status("replaying") as status:
+        result = run_replay(
+            book,
+            scenario,
+            out=out,
+            overrides=overrides,
+            progress=lambda step, steps: status.update(f"replaying: step {step} of {steps}"),
+        )
     show_replay({"scenario": result.scenario, "source_class": result.source_class, **result.summary}, OUT)
     OUT.print(f"Tables: {out}/stress_*.parquet")
+
+
+@replay.command("explain")
+@click.argument("run")
+@click.option("--account", help="tell what happened to this account")
+@click.option("--venue", help="tell what happened at this venue")
+def replay_explain(run: str, account: str | None, venue: str | None) -> None:
+    """Tell the story of an account or a venue in a replay: RUN is a folder written with --out, or a run_id of the snapshot."""
+    from dagster_project.replay.explain import explain  # noqa: PLC0415
+
+    if account is None and venue is None:
+        raise UsageError("Name an account or a venue: --account A or --venue V.")
+    for seconds, round_no, who, what in explain(Home.from_env(), run, account, venue):
+        OUT.print(f"{seconds:>9g} s  round {round_no:<3} {who}: {what}", markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command()

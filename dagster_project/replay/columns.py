@@ -47,21 +47,24 @@ RUN = {
 
 VENUE = Column("varchar", "text", "Venue name as the book writes it.")
 CONTRACT = Column("varchar", "text", "Contract name as the book writes it.")
-STEP = Column("integer", "count", "Steps since the shock; step 0 is the fixpoint of the shock.")
+STEP = Column("integer", "count", "Steps of the clock; step 0 is the shock at 0 seconds, after its rounds.")
+ROUND = Column("integer", "count", "Round within the step, from 1; 0: before the first.")
 LONG = Column("double", USD, f"Longs closed by force, {INDEX}.")
 SHORT = Column("double", USD, f"Shorts closed by force, {INDEX}.")
 DEFICIT = Column("double", USD, "What liquidated accounts could not pay.")
 FUND_PAID = Column("double", USD, "Part of deficit_usd that the fund paid.")
 SOCIALISED = Column("double", USD, "Part of deficit_usd that neither fund nor deleveraging covered.")
-ADL = Column("double", USD, "Positions deleveraged against their owners' will; 0 under adl policy none.")
+ADL = Column("double", USD, f"Positions deleveraged against their owners' will, {INDEX}; 0 under adl policy none.")
 ADL_ACCOUNTS = Column("bigint", "count", "Accounts deleveraged; 0 under adl policy none.")
 OI_BEFORE = Column("double", USD, f"One-sided open interest before the shock, {INDEX}.")
 OI_AFTER = Column(
     "double", USD, f"One-sided open interest after the last round, {INDEX}: it changes by quantity closed alone."
 )
-ROUNDS = Column("bigint", "count", "Rounds of liquidations until no account was in breach; 0 without any.")
+ROUNDS = Column("bigint", "count", "Largest number of rounds with liquidations in one step; 0 without any.")
 BRANCHING = Column(
-    "double", "ratio", "Largest notional of a round over that of the round before it; 0 with fewer than two rounds."
+    "double",
+    "ratio",
+    "Largest notional of a round over that of the round before it in its step; 0 with fewer than two rounds.",
 )
 TROUGH = "Largest move of a book price away from t0 among the contracts of tier {}; null without one."
 
@@ -71,30 +74,38 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "contract": CONTRACT,
         "tier": Column("varchar", "text", "Tier that the book gives the contract: major, mid or tail."),
         "shock_only_log_move": Column(
-            "double", LOG, "Move of the index against t0: the shock without any liquidation."
+            "double", LOG, "Move of the index against t0 at the time of the trough: the shock without any liquidation."
         ),
-        "trough_log_move": Column("double", LOG, "Move of the book price against t0 after the last round."),
+        "trough_log_move": Column("double", LOG, "Largest move of the book price away from t0 at the end of a step."),
         "overshoot": Column("double", LOG, "trough_log_move - shock_only_log_move: what forced flow added."),
         "amplification": Column(
             "double", "ratio", "trough_log_move / shock_only_log_move; null without a shock.", True
         ),
-        "seconds_to_trough": Column("double", "seconds", "Time from the shock to the trough; 0 with steps 0."),
+        "seconds_to_trough": Column("double", "seconds", "Time from t0 to the trough."),
         "rounds_max": ROUNDS,
         "branching_ratio_max": BRANCHING,
-        "depth_min": Column("double", LOG_DEPTH, "Depth of the book, after the scenario's multiplier, at its lowest."),
+        "depth_min": Column("double", LOG_DEPTH, "Depth of the book, after multiplier and collapse, at its lowest."),
         "liquidated_long_usd": LONG,
         "liquidated_short_usd": SHORT,
         "liquidated_accounts": Column(
             "bigint", "count", "Accounts whose position in the contract was closed by force."
         ),
         "book_usd": Column("double", USD, f"Part of the liquidated that went through the book, {INDEX}."),
-        "backstop_usd": Column("double", USD, "Part of the liquidated that the backstop took over; 0 without one."),
-        "unfilled_usd": Column("double", USD, "Part of the liquidated that a price band left open; 0 without a band."),
+        "backstop_usd": Column(
+            "double",
+            USD,
+            f"Part of the liquidated that a fund took over because equity fell below the backstop ratio, {INDEX}.",
+        ),
+        "unfilled_usd": Column(
+            "double",
+            USD,
+            f"Part of the liquidated that the book could not fill within its limits and a fund took over, {INDEX}.",
+        ),
         "deficit_usd": DEFICIT,
         "fund_paid_usd": FUND_PAID,
         "adl_usd": ADL,
         "adl_accounts": ADL_ACCOUNTS,
-        "adl_haircut_usd": Column("double", USD, "What the deleveraged gave up; 0 under adl policy none."),
+        "adl_haircut_usd": Column("double", USD, "What the deleveraged gave up against the mark."),
         "socialised_usd": SOCIALISED,
         "open_interest_before_usd": OI_BEFORE,
         "open_interest_after_usd": OI_AFTER,
@@ -112,14 +123,14 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
             "double", "USD per base asset", "Price of the venue's book: index_price x exp(-displacement)."
         ),
         "mark_price": Column(
-            "double", "USD per base asset", "Price that margin is checked at; the book price at own_book_weight 1."
+            "double", "USD per base asset", "Price that margin is checked at, of own book and composite."
         ),
         "displacement": Column(
             "double", LOG, "How far forced flow pushed the book below the index; negative in a squeeze."
         ),
-        "depth": Column("double", LOG_DEPTH, "Depth of the book at the step, after the scenario's multiplier."),
+        "depth": Column("double", LOG_DEPTH, "Depth of the book in the step, after multiplier and collapse."),
         "liquidated_usd": Column("double", USD, f"Positions closed by force up to the step, both sides, {INDEX}."),
-        "adl_usd": ADL,
+        "adl_usd": Column("double", USD, f"Positions deleveraged up to the step, {INDEX}."),
         "open_interest_usd": Column("double", USD, f"One-sided open interest at the end of the step, {INDEX}."),
     },
     "stress_fund": {
@@ -129,11 +140,19 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         ),
         "step": STEP,
         "balance_usd": Column(
-            "double", USD, "Balance at the end of the step, after fees came in and deficits were paid."
+            "double",
+            USD,
+            "Wallet at the end of the step: cash, and what warehoused positions cost when they were taken over.",
         ),
-        "paid_usd": Column("double", USD, "Deficits that the pool paid in the step."),
-        "received_usd": Column("double", USD, "Liquidation fees that the pool received in the step."),
-        "warehoused_usd": Column("double", USD, "Positions that the pool took over; 0: every breach goes to the book."),
+        "paid_usd": Column(
+            "double", USD, "Deficits that the pool paid in the step, and losses of positions that it closed."
+        ),
+        "received_usd": Column(
+            "double",
+            USD,
+            "Liquidation fees, what was left of accounts taken over, and gains of positions that it closed, in the step.",
+        ),
+        "warehoused_usd": Column("double", USD, "Positions that the pool holds, at the mark, both sides."),
     },
     "stress_adl": {
         "venue": VENUE,
@@ -141,11 +160,41 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "step": STEP,
         "account_id": Column("varchar", "text", "Account that is deleveraged."),
         "quantity": Column("double", "base assets", "Quantity that was closed, signed as the position."),
-        "price": Column("double", "USD per base asset", "Price at which it was closed."),
+        "price": Column("double", "USD per base asset", "Price at which it was closed: the mark less the haircut."),
         "haircut_usd": Column("double", USD, "What the owner gave up against the mark."),
-        "score": Column("double", "number", "Score in the venue's queue; null where the policy has none.", True),
-        "rank": Column("bigint", "count", "Place in the queue, 1 first; null where the policy has none.", True),
+        "score": Column(
+            "double", "number", "Score in the venue's queue, or weight of a policy that shares; larger ones give more."
+        ),
+        "rank": Column("bigint", "count", "Place in the queue, 1 first; of a policy that shares by what was taken."),
         "policy": Column("varchar", "text", "ADL policy that took it: queue, pro_rata, capped_pro_rata or risk_aware."),
+        "round": ROUND,
+    },
+    "stress_event": {
+        "event_no": Column("bigint", "count", "Place of the event in the run, from 1."),
+        "step": Column("integer", "count", "Step of the clock; -1: before it, where a leverage cap cut positions."),
+        "seconds": Column("double", "seconds", "Time since t0."),
+        "round": ROUND,
+        "kind": Column(
+            "varchar",
+            "text",
+            "book: liquidated in the book; backstop, unfilled: taken over by a fund; deficit: owed after the last fill; adl: "
+            "deleveraged; rehedge: traded back by the owner; transfer_out, transfer_in: cash between accounts; leverage_cap.",
+        ),
+        "venue": VENUE,
+        "contract": Column("varchar", "text", "Contract name as the book writes it; null for a transfer.", True),
+        "account_id": Column("varchar", "text", "Account that it happened to."),
+        "owner_id": Column("varchar", "text", "Owner of the account."),
+        "quantity": Column("double", "base assets", "Quantity that was closed, signed as the position.", True),
+        "notional_usd": Column("double", USD, f"Notional of the quantity, {INDEX}."),
+        "price": Column("double", "USD per base asset", "Price of the fill, the takeover or the deleveraging.", True),
+        "value_usd": Column(
+            "double", USD, "What the quantity brought at that price before fees and haircuts, or what was sent."
+        ),
+        "fee_usd": Column("double", USD, "Liquidation fee."),
+        "haircut_usd": Column("double", USD, "What the owner gave up against the mark."),
+        "deficit_usd": Column("double", USD, "What the account could not pay."),
+        "left_to_fund_usd": Column("double", USD, "What was left of the account and went to the fund."),
+        "policy": Column("varchar", "text", "ADL policy; null unless the kind is adl.", True),
     },
     "stress_owner": {
         "owner_id": Column("varchar", "text", "Owner of one or several accounts, as the book names it."),
@@ -154,41 +203,56 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "delta_after_usd": Column(
             "double", USD, f"Net position over all accounts after the last round, signed, {INDEX}."
         ),
-        "naked_usd_seconds": Column("double", "USD x seconds", "Lost hedge times the time without it; 0 with steps 0."),
-        "naked_pnl_usd": Column("double", USD, "Gain (positive) or loss while the hedge was lost; 0 with steps 0."),
+        "naked_usd_seconds": Column(
+            "double",
+            "USD x seconds",
+            "Delta that differs from that before, without its sign, times the time that it lasted; 0 unless hedged.",
+        ),
+        "naked_pnl_usd": Column(
+            "double", USD, "Gain (positive) or loss of that delta with the index; 0 unless hedged."
+        ),
         "leg_lost_to": Column("varchar", "text", "liquidation or adl: what closed a leg; null if all were kept.", True),
         "equity_lost_usd": Column(
             "double",
             USD,
-            "Equity before the shock at the t0 index less equity after it at the book price; negative: gained.",
+            "Value of the positions at the t0 index less what they brought and are worth at the last mark; negative: gained.",
         ),
         "cohort": Column(
             "varchar",
             "text",
             "maker: any leg is of a maker account; hedged: longs and shorts of the asset; else directional.",
         ),
-        "transfers_late": Column("bigint", "count", "Transfers of collateral that came too late; 0 with steps 0."),
+        "transfers_late": Column("bigint", "count", "Transfers that arrived when the account had no position left."),
     },
     "stress_ledger": {
         "step": STEP,
-        "i1_lots": Column(
-            "bigint", "lots", "Residual, must be 0: positions, balance and maker's fills less lots closed."
-        ),
+        "i1_lots": Column("bigint", "lots", "Residual, must be 0: sum over contracts of the absolute sum of all lots."),
         "i2_cash_micro_usd": Column(
             "bigint",
             "millionths of a USD",
-            "Residual, must be 0: cash of all and funds, less socialised, against before.",
+            "Residual, must be 0: cash of all accounts and funds, in transit and sent outside, less socialised, against t0.",
+        ),
+        "i2_coin_units": Column(
+            "bigint", "1e-8 coins", "Residual, must be 0: coins of all and sold outside, against t0."
         ),
         "i3_deficit_micro_usd": Column(
             "bigint",
             "millionths of a USD",
-            "Residual, must be 0: deficit less what the fund paid and what was socialised.",
+            "Residual, must be 0: wallets of the pools against fees, gains, deficits, haircuts and what was socialised.",
         ),
-        "i5_lots": Column(
-            "bigint", "lots", "Residual, must be 0: lots closed beyond what the account held on that side."
+        "i3_needless": Column(
+            "bigint",
+            "count",
+            "Residual, must be 0: something was socialised though every call for deleveraging was served.",
         ),
+        "i4_slices": Column(
+            "bigint",
+            "count",
+            "Residual, must be 0: slices beyond a position, of the wrong side, at a loss, or more than asked.",
+        ),
+        "i5_fills": Column("bigint", "count", "Residual, must be 0: fills beyond what the account held on that side."),
         "i6_fills": Column(
-            "bigint", "count", "Residual, must be 0: fills though no index moved and every account was solvent."
+            "bigint", "count", "Residual, must be 0: events though nothing moved and every account was solvent."
         ),
     },
     "stress_summary": {

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import duckdb
 
@@ -18,7 +20,8 @@ from dagster_project.replay import sqlfiles
 from dagster_project.replay.book import BookInfo, load_book, real_folders
 from dagster_project.replay.faults import Fault, ReplayError, ReplayInputError, ReplayInvariantError, ReplayOutputError
 from dagster_project.replay.output import STRESS_TABLES, ReplayResult, output_faults, staging, write_tables
-from dagster_project.replay.scenario import TIERS, Scenario, load_scenario
+from dagster_project.replay.scenario import Scenario, load_scenario
+from dagster_project.replay.scenario_tables import book_faults_of_scenario, put_now, put_scenario
 
 
 def _connect(
@@ -69,111 +72,140 @@ def _set_options(con: duckdb.DuckDBPyConnection, options: Mapping[str, object]) 
         raise ReplayInputError(faults)
 
 
-def _book_faults_of_scenario(
-    con: duckdb.DuckDBPyConnection, scenario: Scenario, named_modes: frozenset[str]
-) -> list[Fault]:
-    """Check the names of a scenario against the book."""
+class _Clock:
+    """Drives the steps and rounds: which SQL file runs when. It asks DuckDB only whether there is something to do.
 
-    def column(query: str) -> set[str]:
-        return {str(row[0]) for row in con.execute(query).fetchall()}
-
-    venues = column("select distinct venue from book_contract")
-    assets = column("select distinct base_asset from book_contract")
-    known = assets | column("select distinct base_asset from book_index_weight")
-    vaults = column("select distinct venue from book_fund where mode = 'vault'")
-    driver = scenario.driver()
-    strays = set() if driver is not None else set(scenario.shock) - {"all"} - assets - set(TIERS)
-    has_venues, has_assets = f"it has {', '.join(sorted(venues))}", f"it has {', '.join(sorted(known))}"
-    can_name = f"name one of {', '.join([*sorted(assets), *TIERS])} or all"
-    faults = [
-        Fault("scenario", f"venues.{name}", "the book has no such venue", has_venues)
-        for name in sorted(set(scenario.venues) - {"default"} - venues)
-    ]
-    if driver is not None and driver not in known:
-        faults.append(Fault("scenario", "shock.driver", f"the book has no asset {driver}", has_assets))
-    faults += [
-        Fault("scenario", f"shock.{name}", "neither an asset of the book nor a tier", can_name)
-        for name in sorted(strays)
-    ]
-    # a default of cash_pool must not silently turn a vault into a pool: the scenario has to say so of that venue
-    faults += [
-        Fault(
-            "fund",
-            f"{name} mode",
-            "a vault is not computed by this engine yet",
-            f"set venues.{name}.fund.mode: cash_pool to replay it as a plain pool",
-        )
-        for name in sorted(vaults - named_modes)
-    ]
-    return faults
-
-
-def _put_scenario(con: duckdb.DuckDBPyConnection, scenario: Scenario) -> None:
-    """Put what the SQL needs of the scenario into small tables, by bound values."""
-    con.execute("create or replace temp table scenario_run (law varchar, coefficient double, depth_multiplier double)")
-    con.execute(
-        "insert into scenario_run values (?, ?, ?)",
-        [scenario.impact.law, scenario.impact.coefficient, scenario.depth.multiplier],
-    )
-    con.execute("create or replace temp table scenario_shock (scope varchar, name varchar, log_move double)")
-    con.executemany("insert into scenario_shock values (?, ?, ?)", [list(move) for move in scenario.moves_at(0.0)])
-    con.execute("create or replace temp table scenario_venue (venue varchar, fee_rate double)")
-    names = [str(row[0]) for row in con.execute("select distinct venue from book_contract").fetchall()]
-    con.executemany(
-        "insert into scenario_venue values (?, ?)",
-        [[name, scenario.venue(name).liquidation.fee_rate] for name in names],
-    )
-
-
-def _refuse(con: duckdb.DuckDBPyConnection, step: str, table: str, rule: str, remedy: str) -> None:
-    """Refuse the run if the query `step` returns any key.
-
-    Raises:
-        ReplayInputError: it does; the first keys are named.
-    """
-    keys = [str(row[0]) for row in con.execute(sqlfiles.load_sql(step)).fetchall()]
-    if keys:
-        place = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
-        raise ReplayInputError([Fault(table, place, rule, remedy, len(keys))])
-
-
-def _compute(con: duckdb.DuckDBPyConnection) -> None:
-    """Run the steps of the replay over the loaded book and scenario; leaves ``replay_*`` and ``stress_*`` tables.
-
-    Raises:
-        ReplayInputError: the book and scenario together are outside what the window pass computes.
+    Args:
+        con: connection with the book and the scenario's tables.
+        scenario: the validated scenario.
+        progress: called with (step, steps) after every step.
     """
 
-    def run(*names: str) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, scenario: Scenario, progress: Callable[[int, int], None] | None
+    ) -> None:
+        self.con = con
+        self.scenario = scenario
+        self.progress = progress
+        self.venues = [str(row[0]) for row in con.execute("select venue from scenario_venue order by venue").fetchall()]
+        self.text: dict[str, str] = {}
+
+    def run(self, *names: str) -> None:
+        """Run SQL files in order."""
         for name in names:
-            con.execute(sqlfiles.load_sql(name))
+            if name not in self.text:
+                self.text[name] = sqlfiles.load_sql(name)
+            self.con.execute(self.text[name])
 
-    run("05_macros", "10_contract", "20_position", "25_tier", "30_threshold", "40_driven")
-    _refuse(
-        con,
-        "45_two_sided",
-        "position",
-        "longs and shorts are both in breach at the shocked price; a one-sided replay cannot order them",
-        "remove the accounts that are bankrupt before the shock, or correct collateral and entry_price",
-    )
-    run("50_stop", "52_atom")
-    _refuse(
-        con,
-        "55_too_far",
-        "depth",
-        "the shock and the forced flow move the price by more than 25 log units",
-        "correct depth (USD per unit of log price), impact.coefficient or the shock",
-    )
-    run("60_round_start")
-    known = -1
-    while (ends := _count(con, "replay_round_end")) != known:
-        known = ends
-        run("61_round_double")
-    run("65_round", "70_fill", "72_maker", "80_settle", "85_ledger")
+    def any(self, query: str) -> bool:
+        """Return whether a query has a row."""
+        return self.con.execute(f"select 1 from {query} limit 1").fetchone() is not None
 
+    def set_time(self, step: int, round_no: int = 0) -> None:
+        """Set the clock's one row."""
+        self.con.execute("delete from replay_clock")
+        self.con.execute(
+            "insert into replay_clock values (?, ?, ?)", [step, step * self.scenario.clock.step_seconds, round_no]
+        )
 
-def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int(sqlfiles.one_row(con, f"select count(*) from {table}")[0])
+    def prepare(self) -> None:
+        """Make the state at t0: units, legs, funds; cut what a leverage cap forbids."""
+        self.con.execute("create or replace temp table replay_clock (step integer, seconds double, round integer)")
+        self.set_time(0)
+        put_now(self.con, self.scenario, self.venues, None)
+        self.run("05_macros", "10_contract", "15_unit", "20_position", "28_start", "30_step", "35_round", "40_mark")
+        self.run("27_everyone", "50_margin")
+        if self.any("scenario_venue where leverage_cap is not null"):
+            self.run("25_leverage_cap", "62_apply", "27_everyone", "50_margin")
+        self.run("26_calm", "29_hedge")
+        self.has_hedges = self.any("replay_hedge")
+        self.has_breakers = self.any("scenario_venue where breaker_move is not null")
+        self.has_policy = self.any("scenario_venue where adl_policy != 'none'")
+        self.has_top_ups = self.scenario.owners.top_up_below is not None
+
+    def play(self) -> None:
+        """Run all steps."""
+        steps = self.scenario.clock.steps
+        for step in range(steps + 1):
+            self.step(step)
+            if self.progress is not None:
+                self.progress(step, steps)
+
+    def step(self, step: int) -> None:
+        """Run one step of the clock."""
+        self.set_time(step)
+        put_now(self.con, self.scenario, self.venues, step * self.scenario.clock.step_seconds)
+        self.run("30_step")
+        if step and self.has_hedges:
+            self.run("33_accrue")
+        if step and self.has_top_ups:
+            self.run("32_arrival", "62_apply")
+        self.run("40_mark", "34_still")
+        if self.has_breakers:
+            self.run("37_halt")
+        round_no = 1
+        while self.round(step, round_no):
+            round_no += 1
+            if round_no > self.scenario.clock.max_rounds:
+                raise ReplayError(
+                    f"Step {step} did not come to rest within clock.max_rounds = {self.scenario.clock.max_rounds} rounds. "
+                    "Raise it, or look for a depth or cool-down that lets the same accounts breach for ever. Nothing was written."
+                )
+        self.run("66_funds", "50_margin", "67_purse", "85_step_end", "89_invariants")
+        if self.has_hedges:
+            self.run("86_naked")
+        if self.has_top_ups:
+            self.run("45_active", "50_margin", "87_request")
+            if self.any("replay_asking"):
+                self.run("50_margin", "88_transfer", "62_apply")
+
+    def refuse_far_prices(self) -> None:
+        """Refuse prices that no double can carry any more.
+
+        Raises:
+            ReplayInputError: shock and forced flow move a price by more than 25 log units.
+        """
+        keys = [str(row[0]) for row in self.con.execute(sqlfiles.load_sql("42_too_far")).fetchall()]
+        if keys:
+            place = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+            rule = "the shock and the forced flow move the price by more than 25 log units"
+            remedy = "correct depth (USD per unit of log price), impact.coefficient or the shock, or set impact.max_displacement"
+            raise ReplayInputError([Fault("depth", place, rule, remedy, len(keys))])
+
+    def round(self, step: int, round_no: int) -> bool:
+        """Run one round; return whether anything was filled, taken over or deleveraged."""
+        self.set_time(step, round_no)
+        self.run("35_round")
+        if round_no > 1:
+            self.run("40_mark")
+        self.refuse_far_prices()
+        self.run("45_active")
+        if self.any("replay_wanted"):
+            self.run("50_margin", "55_breach")
+        if self.any("replay_breach"):
+            self.run("57_order")
+        if (
+            round_no == 1
+            and self.has_hedges
+            and self.any("replay_hedge where due_seconds <= (select seconds from replay_clock)")
+        ):
+            self.run("58_rehedge")
+        if self.any("replay_order"):
+            self.run("60_fill", "62_apply")
+        if self.any("replay_breach") or self.any("replay_fill"):
+            self.run("63_taken", "50_margin", "65_takeover", "62_apply")
+        happened = self.any("replay_fill") or self.any("replay_taken")
+        may_call = self.has_policy and self.any(
+            "replay_leg as l inner join replay_unit as u on l.unit_no = u.unit_no where u.kind = 'fund'"
+        )
+        if happened or may_call:
+            self.run("66_funds", "50_margin", "67_purse")
+            if self.has_policy:
+                self.run("70_call")
+                if self.any("replay_call where wanted > 0"):
+                    self.run("50_margin", "75_deleverage", "62_apply")
+            self.run("80_settle", "62_apply")
+        return happened or self.any("replay_slice")
 
 
 def _named_row(con: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
@@ -204,13 +236,23 @@ def _tag_tables(con: duckdb.DuckDBPyConnection, constants: Mapping[str, str]) ->
         con.execute(f"create temp view {table} as select {tags}, * from untagged_{table}")
 
 
+class Options(TypedDict, total=False):
+    """How to run, not what: no option changes a result."""
+
+    memory_limit: str | None
+    """DuckDB's own form, for example ``512MB``; beyond it the replay spills to a temporary folder."""
+    threads: int | None
+    """Number of threads."""
+    progress: Callable[[int, int], None] | None
+    """Called with (step, steps) after every step."""
+
+
 def run_replay(
     book: Path,
     scenario: Path | Mapping[str, Any],
     out: Path | None = None,
     overrides: Sequence[str] = (),
-    memory_limit: str | None = None,
-    threads: int | None = None,
+    **options: Unpack[Options],
 ) -> ReplayResult:
     """Replay one scenario over one book.
 
@@ -219,8 +261,7 @@ def run_replay(
         scenario: YAML file, or the same content as a mapping.
         out: folder for ``stress_*.parquet``; nothing is written there unless everything succeeded.
         overrides: ``dotted.key=yaml value``, laid over the scenario in order.
-        memory_limit: DuckDB's own form, for example ``512MB``; beyond it the replay spills to a temporary folder.
-        threads: number of threads; the result does not depend on it.
+        options: see `Options`.
 
     Returns:
         The result with its tables in memory.
@@ -231,39 +272,90 @@ def run_replay(
         ReplayOutputError: the results could not be written.
         ReplayError: DuckDB gave up, for example for lack of memory or disk.
     """
-    book = Path(book)
     out = None if out is None else Path(out)
-    parsed, named_modes, faults = load_scenario(scenario, overrides)
-    if out is not None:
-        faults += output_faults(out)
-        if faults and any(fault.where == "out" for fault in faults):
-            out = None
+    faults = [] if out is None else output_faults(out)
+    with staging(out if not faults else None) as stage:
+        folders = [stage] if stage else []
+        with played(book, scenario, overrides, folders=folders, faults=faults, **options) as run:
+            return _finish(run.con, run.book, run.scenario, stage, out)
+
+
+@dataclass(frozen=True)
+class Played:
+    """A replay after its last step, before its result tables.
+
+    Attributes:
+        con: private DuckDB with the state in tables ``replay_*`` (units, legs, events, path, ledger).
+        book: what is known of the book.
+        scenario: the validated scenario.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    book: BookInfo
+    scenario: Scenario
+
+
+@contextmanager
+def played(
+    book: Path,
+    scenario: Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    folders: Sequence[Path] = (),
+    faults: Sequence[Fault] = (),
+    **options: Unpack[Options],
+) -> Iterator[Played]:
+    """Play a scenario over a book and yield its state.
+
+    Args:
+        book: as for `run_replay`.
+        scenario: as for `run_replay`.
+        overrides: as for `run_replay`.
+        folders: folders that the connection may write to.
+        faults: faults that the caller found already; they are listed with those of book and scenario.
+        options: see `Options`.
+
+    Yields:
+        The state after the last step; its connection closes with the context.
+
+    Raises:
+        ReplayInputError: book, scenario or options are refused, with every fault found.
+        ReplayError: DuckDB gave up, or a step does not come to rest.
+    """
+    book = Path(book)
+    parsed, scenario_faults = load_scenario(scenario, overrides)
+    found = [*faults, *scenario_faults]
     private = Path(tempfile.mkdtemp(prefix="delever-replay-"))
     try:
         links = private / "book"
         links.mkdir()
-        with staging(out if not faults else None) as stage:
-            con = _connect(
-                [links, *real_folders(book), *([stage] if stage else [])],
-                private / "spill",
-                memory_limit,
-                threads,
-            )
-            try:
-                info, book_faults = load_book(con, book, links)
-                faults += book_faults
-                if info is not None and parsed is not None:
-                    faults += _book_faults_of_scenario(con, parsed, named_modes)
-                if faults or info is None or parsed is None:
-                    raise ReplayInputError(faults)
-                _put_scenario(con, parsed)
-                _compute(con)
-                return _finish(con, info, parsed, stage, out)
-            except duckdb.Error as error:
-                first = str(error).strip().splitlines()[0]
-                raise ReplayError(f"DuckDB could not finish the replay: {first}. Nothing was written.") from error
-            finally:
-                con.close()
+        con = _connect(
+            [links, *real_folders(book), *folders],
+            private / "spill",
+            options.get("memory_limit"),
+            options.get("threads"),
+        )
+        try:
+            info, book_faults = load_book(con, book, links)
+            found += book_faults
+            if info is not None and parsed is not None:
+                found += book_faults_of_scenario(con, parsed)
+            if found or info is None or parsed is None:
+                raise ReplayInputError(found)
+            put_scenario(con, parsed)
+            clock = _Clock(con, parsed, options.get("progress"))
+            clock.prepare()
+            clock.play()
+            yield Played(con, info, parsed)
+        except duckdb.ConversionException as error:
+            rule = "an amount of an account grew beyond 9e12 USD: the price left every scale"
+            remedy = "correct depth (USD per unit of log price), impact.coefficient or the shock, or set impact.max_displacement"
+            raise ReplayInputError([Fault("depth", "", rule, remedy)]) from error
+        except duckdb.Error as error:
+            first = str(error).strip().splitlines()[0]
+            raise ReplayError(f"DuckDB could not finish the replay: {first}. Nothing was written.") from error
+        finally:
+            con.close()
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
@@ -275,9 +367,9 @@ def _finish(
     residuals = _residuals(con)
     if any(residuals.values()):
         raise ReplayInvariantError(residuals)
-    for name in ("90_outcome", "91_path", "92_fund", "93_adl", "94_owner", "95_summary"):
-        con.execute(sqlfiles.load_sql(name))
-    con.execute("create or replace temp table stress_ledger as select * from replay_ledger order by step")
+    for name in sqlfiles.sql_names():
+        if name.startswith("9"):
+            con.execute(sqlfiles.load_sql(name))
     summary = _named_row(con, "select * from stress_summary")
 
     scenario_hash = scenario.digest()

@@ -21,6 +21,7 @@ STRESS_TABLES = (
     "stress_path",
     "stress_fund",
     "stress_adl",
+    "stress_event",
     "stress_owner",
     "stress_ledger",
     "stress_summary",

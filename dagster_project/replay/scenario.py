@@ -1,7 +1,8 @@
-"""The scenario file: its schema, its defaults and what the first piece of the replay can compute of it.
+"""The scenario file: its schema, its defaults and its refusals.
 
-Source of the contract: design document of the replay, section 3. Every key is documented on its field; an unknown key is
-refused. A key of the full design that the window pass does not compute is refused by name, never ignored.
+Every key is documented on its field, with its unit; docs/method_replay.md says what it does. An unknown key is refused.
+Rules of a venue may start from shipped ones: ``venues: {binance: {preset: binance, adl: {policy: none}}}`` lays the
+venue's own keys over those of ``presets/binance.yaml``, and those over ``venues.default``.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator
 
 from dagster_project.replay.faults import Fault, printable
 from dagster_project.replay.yaml_input import YamlRefused, parse_yaml, read_yaml
@@ -23,11 +26,22 @@ from dagster_project.replay.yaml_input import YamlRefused, parse_yaml, read_yaml
 TIERS = ("major", "mid", "tail")
 _MAX_LOG_MOVE = 10.0
 _MAX_POINTS = 100_000
+_MAX_SECONDS = 1e9
+_MAX_USD = 1e12
+_MAX_COUNT = 1_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,99}")
 
+# Upper bounds keep every number that the engine makes of a key (micro-USD, ticks, steps) within its integers.
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Seconds = Annotated[Number, Field(ge=0, le=_MAX_SECONDS)]
+LogMove = Annotated[Number, Field(gt=0, le=_MAX_LOG_MOVE)]
 PathPoint = tuple[Number, Number]
+Price = Literal["index", "own_book"]
+Switches = list[tuple[Seconds, Price]]
 
 
 class _Model(BaseModel):
@@ -37,88 +51,221 @@ class _Model(BaseModel):
 class Clock(_Model):
     """Time of the replay."""
 
-    step_seconds: Annotated[Number, Field(gt=0)] = 1.0
+    step_seconds: Annotated[Number, Field(gt=0, le=_MAX_SECONDS)] = 1.0
     """Seconds from one step to the next."""
-    steps: Count = 0
-    """Steps after step 0; step k happens at k * step_seconds. Only 0 is computed so far."""
+    steps: Annotated[Count, Field(le=_MAX_COUNT)] = 0
+    """Steps after step 0; step k happens at k * step_seconds."""
+    max_rounds: Annotated[Count, Field(ge=1, le=_MAX_COUNT)] = 10_000
+    """Rounds within one step; beyond it the run fails, for the step would not come to rest."""
+
+
+class Market(_Model):
+    """What the square-root law knows of a contract's market."""
+
+    sigma: Positive
+    """Volatility over the period of adv_usd, log units."""
+    adv_usd: Positive
+    """Average volume of a period, USD; a day as a rule."""
 
 
 class Impact(_Model):
     """How forced notional moves a book's price; dy in log units."""
 
     law: Literal["linear", "sqrt"] = "linear"
-    """linear: y = V / depth; sqrt: y = coefficient * sqrt(V), V in USD at the t0 index."""
-    coefficient: Annotated[Number, Field(gt=0)] | None = None
-    """k of the square-root law, log units per square root of a USD; required by sqrt, refused by linear."""
-    decay_per_second: Annotated[Number, Field(ge=0)] = 0.0
-    """Decay of the displacement, 1/s. Only 0 is computed so far."""
+    """linear: dy = V / depth; sqrt: dy = k * sqrt(V), V the step's forced notional in USD at the t0 index."""
+    coefficient: Positive | None = None
+    """k of the square-root law, log units per square root of a USD; refused by linear, where depth says it."""
+    y: Positive | None = None
+    """Y of the square-root law in place of coefficient: k = Y * sigma / sqrt(adv_usd) of the contract (markets)."""
+    markets: dict[StrictStr, Market] = {}
+    """sigma and adv_usd for y, by base asset, tier (major, mid, tail) or `all`; the nearest scope wins."""
+    decay_per_second: NotNegative = 0.0
+    """Decay of the displacement between steps, 1/s."""
+    max_displacement: LogMove | None = None
+    """Largest displacement that a book takes, log units; what exceeds it stays unfilled. null: none."""
 
 
 class Depth(_Model):
-    """Changes to the book's depth."""
+    """Changes to the book's depth (linear law only)."""
 
-    multiplier: Annotated[Number, Field(gt=0)] = 1.0
-    """Factor on every depth of the book (linear law only)."""
+    multiplier: Positive = 1.0
+    """Factor on every depth of the book."""
+    collapse: NotNegative = 0.0
+    """Depth shrinks by exp(-collapse * |log move of the book price over the last step|), per log unit."""
+    floor: Share | None = None
+    """Fraction of depth that always remains; null: as the book's depth rows say."""
+    recovery: NotNegative | None = None
+    """Recovery of depth, 1/s; null: as the book's depth rows say."""
 
 
 class Mark(_Model):
-    """How the mark price is made."""
+    """How the mark price and the price of collateral are made."""
 
-    own_book_weight: Annotated[Number, Field(ge=0, le=1)] = 1.0
-    """Weight of the venue's own book in its mark. Only 1 is computed so far."""
+    own_book_weight: Share = 1.0
+    """Weight of the venue's own book in its mark, 0 to 1; the rest is the composite of index_weight."""
+    composite_lag_seconds: Seconds = 0.0
+    """Time constant with which the composite follows the venues' books, seconds; 0: at once."""
+    collateral_price: Price = "index"
+    """What collateral is valued at: index, or own_book of the venue."""
+    collateral_switches: Switches = []
+    """Dated changes of that, [[seconds, index or own_book], ...], increasing: the last one that has come holds."""
 
 
 class Liquidation(_Model):
     """What a venue does with a breach."""
 
     close: Literal["full", "partial"] = "full"
-    """full: the whole position. Only full is computed so far."""
-    backstop_ratio: Annotated[Number, Field(ge=0, le=1)] | None = None
-    """null: every breach goes to the book and the fund covers the shortfall. Only null is computed so far."""
+    """full: all positions of the unit; partial: the least fraction of each that restores the margin."""
+    min_fraction: Share = 0.0
+    """Least fraction of a partial close, 0 to 1."""
+    partial_above_usd: Annotated[Number, Field(ge=0, le=_MAX_USD)] = 0.0
+    """Units up to this notional are closed in full, USD."""
+    partial_times: Annotated[Count, Field(ge=1, le=_MAX_COUNT)] | None = None
+    """Partial closes of a unit before a full one; null: no end."""
+    cooldown_seconds: Seconds = 0.0
+    """Time after a partial close before the unit's next order to the book, seconds."""
+    backstop_ratio: Share | None = None
+    """null: every breach goes to the book. Else units with equity below this share of maintenance go to the fund;
+    0: bankrupt ones."""
     fee_rate: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    """Fee on the liquidated notional as executed, paid to the venue's fund before it pays deficits."""
+    """Fee on the liquidated notional as executed, a fraction; paid to the contract's pool before that pays deficits."""
 
 
 class FundRule(_Model):
     """What a venue's fund is."""
 
-    mode: Literal["cash_pool", "vault"] = "cash_pool"
-    """cash_pool: pays deficits up to its balance. Only cash_pool is computed so far."""
+    mode: Literal["cash_pool", "vault"] | None = None
+    """cash_pool or vault, for every pool of the venue; null: as the book's fund row says, cash_pool without one."""
 
 
 class Adl(_Model):
     """Auto-deleveraging."""
 
     policy: Literal["none", "queue", "pro_rata", "capped_pro_rata", "risk_aware"] = "none"
-    """none: what the fund cannot pay is socialised. Only none is computed so far."""
+    """Who is deleveraged; none: what the fund cannot pay is socialised."""
+    price: Literal["bankruptcy", "mark"] = "bankruptcy"
+    """bankruptcy: winners bear what is short; mark: they are closed at the mark and bear nothing."""
+    trigger: Literal["balance", "drawdown", "vault_equity"] = "balance"
+    """balance: the fund cannot pay; drawdown: it lost `drawdown` of its peak; vault_equity: it is below its own
+    maintenance margin."""
+    drawdown: Annotated[Number, Field(gt=0, le=1)] = 0.3
+    """Loss from the peak of the fund's equity that fires trigger drawdown, as a fraction."""
+    score: Literal["profit_leverage", "binance", "bitget", "hyperliquid"] = "profit_leverage"
+    """Order of the queue, the formula of a venue."""
+
+
+class Breaker(_Model):
+    """Circuit breaker of a contract."""
+
+    move: LogMove
+    """Move of the mark over the window, up or down, that halts the contract, log units."""
+    window_seconds: Annotated[Number, Field(gt=0, le=_MAX_SECONDS)]
+    """Window of the move, seconds; at least a step."""
+    halt_seconds: Annotated[Number, Field(gt=0, le=_MAX_SECONDS)]
+    """How long liquidations of the contract stop, seconds."""
+
+
+class Limits(_Model):
+    """Limits of a venue."""
+
+    leverage_cap: Positive | None = None
+    """Notional over equity above which positions are cut before the shock; null: none."""
+    price_band: LogMove | None = None
+    """Largest displacement of a book against its index, log units; what exceeds it stays unfilled. null: none."""
+    unfilled: Literal["fund", "wait"] = "fund"
+    """What the book did not fill: the fund takes the unit over, or it waits."""
+    circuit_breaker: Breaker | None = None
+    """Halt of a contract after a fast move; null: none."""
+
+
+class Collateral(_Model):
+    """How a venue values collateral."""
+
+    ratio: dict[StrictStr, Share] = {}
+    """By asset, the share of its worth that counts as margin, 0 to 1; 1 if not named."""
+    own_book: dict[StrictStr, list[PathPoint]] = {}
+    """By asset, the path of its price on the venue's own book: [seconds, log move against t0], as a shock's."""
+    price: Price | None = None
+    """As mark.collateral_price, for this venue; null: as there."""
+    switches: Switches | None = None
+    """As mark.collateral_switches, for this venue; null: as there."""
 
 
 class Venue(_Model):
-    """Rules of one venue."""
+    """Rules of one venue. In a file, ``preset: name`` beside these keys lays them over a shipped preset's."""
 
     liquidation: Liquidation = Liquidation()
+    """What happens to a breach."""
     fund: FundRule = FundRule()
+    """What the venue's fund is."""
     adl: Adl = Adl()
+    """Auto-deleveraging."""
+    limits: Limits = Limits()
+    """Leverage cap, price band, circuit breaker."""
+    collateral: Collateral = Collateral()
+    """How collateral is valued."""
+
+
+class Slowdown(_Model):
+    """Dated slowdown of transfers."""
+
+    venue: StrictStr
+    """Venue that a transfer leaves or reaches, or `all`."""
+    from_seconds: Seconds
+    """Transfers sent from this time on are slower, seconds ..."""
+    to_seconds: Seconds
+    """... up to before this time, seconds."""
+    extra_seconds: Seconds
+    """By how much they are slower, seconds."""
+
+
+class Owners(_Model):
+    """What owners of several accounts do."""
+
+    rehedge_seconds: Seconds | None = None
+    """Time after which an owner who lost a leg of a hedge trades the naked rest back, seconds; null: never."""
+    top_up_below: Annotated[Number, Field(gt=0, le=1000)] | None = None
+    """Owners send cash to a unit whose equity is below this multiple of its maintenance margin; null: never."""
+    top_up_to: Annotated[Number, Field(gt=0, le=1000)] | None = None
+    """Multiple that a transfer restores, and that it leaves at its source; null: twice top_up_below."""
+    transfer_seconds: dict[StrictStr, Seconds] = {"default": 0.0}
+    """Time of a transfer, seconds: `default`, and by "source venue>target venue"; a plain number is the default."""
+    slowdowns: list[Slowdown] = []
+    """Dated slowdowns of transfers; several add up."""
+
+    @field_validator("transfer_seconds", mode="before")
+    @classmethod
+    def _fill_default(cls, value: object) -> object:
+        """Accept one number for all pairs, and pairs without a default."""
+        if isinstance(value, dict):
+            return {"default": 0.0, **value}
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return {"default": value} if is_number else value
 
 
 class Scenario(_Model):
-    """A validated scenario with all defaults filled in.
-
-    `shock` holds paths by scope: ``{"all": path}``, ``{"driver": name, "path": path}`` or ``{asset or tier: path}``;
-    a path is a list of (seconds, log move against t0), piecewise linear, last value held.
-    """
+    """A validated scenario with all defaults filled in."""
 
     scenario: StrictStr
     """Name of the scenario: letters, digits and _ . : + -"""
     clock: Clock = Clock()
+    """Time of the replay."""
     shock: dict[StrictStr, Any]
+    """Paths of the index by scope: ``{"all": path}``, ``{"driver": asset, "path": path}`` (times each contract's beta),
+    or ``{base asset, collateral asset or tier: path}``, of which the nearest scope wins. A path is a list of [seconds,
+    log move against t0]: the first at 0 seconds, linear in between, the last value held."""
     impact: Impact = Impact()
+    """How forced notional moves prices."""
     depth: Depth = Depth()
+    """Changes to the book's depth."""
     mark: Mark = Mark()
+    """How mark and collateral prices are made."""
     venues: dict[StrictStr, Venue] = {"default": Venue()}
-    """Rules under `default`, overridden per venue name key by key."""
+    """Rules under `default`, overridden by venue key by key; ``preset: name`` of a venue puts shipped ones between."""
+    owners: Owners = Owners()
+    """What owners of several accounts do."""
     seed: Count = 0
-    """Seed of anything random; nothing is in the first piece."""
+    """Seed of anything random; the engine itself draws nothing."""
 
     def venue(self, name: str) -> Venue:
         """Return the rules of the venue `name`."""
@@ -140,6 +287,13 @@ class Scenario(_Model):
             return [("driver", str(self.driver()), move_at(self.shock["path"], seconds))]
         return [("all" if name == "all" else "name", name, move_at(path, seconds)) for name, path in self.shock.items()]
 
+    def collateral_price_at(self, venue: str, seconds: float) -> Price:
+        """Return what a venue values collateral at: its last switch that has come, else its setting."""
+        rules = self.venue(venue).collateral
+        switches = self.mark.collateral_switches if rules.switches is None else rules.switches
+        price = rules.price or self.mark.collateral_price
+        return next((later for since, later in reversed(switches) if since <= seconds), price)
+
 
 def move_at(path: Sequence[Sequence[float]], seconds: float) -> float:
     """Return the log move of a piecewise linear path at `seconds`, with the last value held.
@@ -148,24 +302,56 @@ def move_at(path: Sequence[Sequence[float]], seconds: float) -> float:
         path: points (seconds, log move) with increasing seconds, the first at 0.
         seconds: time since t0, >= 0.
     """
-    for (start, low), (end, high) in pairwise(path):
-        if seconds < end:
-            return low + (high - low) * (seconds - start) / (end - start)
-    return float(path[-1][1])
+    # by bisection: a recorded path has as many points as the run has steps
+    after = bisect_right(path, seconds, key=lambda point: point[0])
+    if after == len(path):
+        return float(path[-1][1])
+    (start, low), (end, high) = path[after - 1], path[after]
+    return low + (high - low) * (seconds - start) / (end - start)
 
 
-# Keys of the full design; naming one is not a typing error but a wish that this engine cannot grant yet.
-_LATER = re.compile(
-    r"grid|owners(\..*)?|limits(\..*)?|index_path|venues\.[^.]+\.(limits|owners)(\..*)?"
-    r"|impact\.(Y|sigma|adv|ADV|max_displacement)"
-    r"|depth\.(collapse|floor|recovery)(\..*)?|mark\.(composite_lag_seconds|collateral_price|switches)(\..*)?"
-    r"|venues\.[^.]+\.liquidation\.(min_fraction|cooldown_seconds)"
-    r"|venues\.[^.]+\.adl\.(price|trigger|drawdown)|venues\.[^.]+\.fund\.(drawdown|trigger)"
-)
+# --- Presets ---
+
+
+@cache
+def presets() -> tuple[str, ...]:
+    """Return the names of the venues whose rules are shipped."""
+    folder = files("dagster_project.replay").joinpath("presets")
+    return tuple(sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml")))
+
+
+def preset_rules(name: str) -> Any:  # noqa: ANN401 - any YAML value
+    """Return a venue's shipped rules as they stand in its file.
+
+    Args:
+        name: one of `presets`; a name from elsewhere is no part of a path.
+
+    Raises:
+        LookupError: there is no such preset.
+    """
+    if name not in presets():
+        raise LookupError(name)
+    text = files("dagster_project.replay").joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
+    return parse_yaml(text)
+
+
+def _with_preset(where: str, venue: str, rules: object) -> tuple[object, list[Fault]]:
+    """Return a venue's rules laid over those of the preset that they name, and the fault of a wrong name."""
+    if not isinstance(rules, dict) or "preset" not in rules:
+        return rules, []
+    name = rules["preset"]
+    own = {key: value for key, value in rules.items() if key != "preset"}
+    if not isinstance(name, str) or name not in presets():
+        rule = f"no such preset: {printable(name, 40)}"
+        return own, [Fault(where, f"venues.{printable(venue, 60)}.preset", rule, f"one of {', '.join(presets())}")]
+    return _merge(preset_rules(name), own), []
+
+
+# --- Paths ---
 
 
 def _point_rule(point: object, is_first: bool, previous: float) -> str:
-    """Return what is wrong with one point of a shock path, or an empty text."""
+    """Return what is wrong with one point of a path, or an empty text."""
     if not isinstance(point, (list, tuple)) or len(point) != 2:
         return f"not a pair [seconds, log move]: {printable(point, 40)}"
     if any(isinstance(item, bool) or not isinstance(item, (int, float)) for item in point):
@@ -180,7 +366,7 @@ def _point_rule(point: object, is_first: bool, previous: float) -> str:
 
 
 def _path_faults(where: str, key: str, path: object) -> list[Fault]:
-    """Check one shock path."""
+    """Check one path."""
     remedy = "write [[0, -0.06]] or [[0, 0], [600, -0.15]]: [seconds, log move], the first at 0 seconds"
     if not isinstance(path, list) or not path or len(path) > _MAX_POINTS:
         return [Fault(where, key, f"a path must be a list of 1 to {_MAX_POINTS} [seconds, log move]", remedy)]
@@ -192,61 +378,48 @@ def _path_faults(where: str, key: str, path: object) -> list[Fault]:
     return []
 
 
-def _shock_faults(where: str, shock: object) -> list[Fault]:
-    """Check the shape of the shock; names are checked against the book later."""
-    if not isinstance(shock, dict) or not shock:
-        return []  # pydantic reports a wrong type; an empty shock is reported by the caller
-    if "driver" in shock or "path" in shock:
-        faults = []
-        driver = shock.get("driver")
-        if not isinstance(driver, str) or not driver:
-            faults.append(
-                Fault(where, "shock.driver", "must name the driver asset", "write {driver: BTC, path: [[0, -0.06]]}")
-            )
-        faults += _path_faults(where, "shock.path", shock.get("path"))
-        extra = sorted(str(key) for key in shock if key not in ("driver", "path"))
-        if extra:
-            faults.append(
-                Fault(where, f"shock.{extra[0]}", "a driver shock has only `driver` and `path`", "remove the key")
-            )
-        return faults
-    return [fault for name, path in shock.items() for fault in _path_faults(where, f"shock.{name}", path)]
+def _take_path(where: str, key: str, paths: dict[Any, Any], name: object) -> list[Fault]:
+    """Check the path under `name` and put it back as floats, so that 0 and 0.0 are one scenario.
 
-
-def _unsupported(where: str, scenario: Scenario) -> list[Fault]:
-    """Return a fault for each documented key whose value the first piece does not compute."""
-    settings: list[tuple[str, object, object]] = [
-        ("clock.steps", scenario.clock.steps, 0),
-        ("impact.decay_per_second", scenario.impact.decay_per_second, 0),
-        ("mark.own_book_weight", scenario.mark.own_book_weight, 1),
-    ]
-    for name, venue in sorted(scenario.venues.items()):
-        settings += [
-            (f"venues.{name}.liquidation.close", venue.liquidation.close, "full"),
-            (f"venues.{name}.liquidation.backstop_ratio", venue.liquidation.backstop_ratio, None),
-            (f"venues.{name}.fund.mode", venue.fund.mode, "cash_pool"),
-            (f"venues.{name}.adl.policy", venue.adl.policy, "none"),
-        ]
-    return [
-        Fault(where, key, f"{value} is not computed by this engine yet", f"accepted: {json.dumps(accepted)}")
-        for key, value, accepted in settings
-        if value != accepted
-    ]
-
-
-def _impact_faults(where: str, scenario: Scenario) -> list[Fault]:
-    """Refuse keys that contradict the impact law, which would otherwise be ignored without a word."""
-    key = "impact.coefficient"
-    is_sqrt, has_coefficient = scenario.impact.law == "sqrt", scenario.impact.coefficient is not None
-    faults = []
-    if is_sqrt and not has_coefficient:
-        faults.append(Fault(where, key, "the sqrt law needs k of dy = k sqrt(V)", "set impact.coefficient > 0"))
-    if has_coefficient and not is_sqrt:
-        faults.append(Fault(where, key, "the linear law has no coefficient", "remove it or use law: sqrt"))
-    if is_sqrt and scenario.depth.multiplier != 1:
-        remedy = "change impact.coefficient instead"
-        faults.append(Fault(where, "depth.multiplier", "the sqrt law does not use the depth", remedy))
+    A faulty one is replaced by a calm one: its fault is said once, here, and not again by the schema.
+    """
+    faults = _path_faults(where, key, paths.get(name))
+    paths[name] = [[0.0, 0.0]] if faults else [[float(number) for number in point] for point in paths[name]]
     return faults
+
+
+def _take_shock(where: str, shock: object) -> list[Fault]:
+    """Check the shape of the shock; names are checked against the book later."""
+    if not isinstance(shock, dict):
+        return []  # the schema reports a wrong type
+    if not shock:
+        return [Fault(where, "shock", "names no path", "write shock: {all: [[0, -0.06]]}")]
+    if "driver" not in shock and "path" not in shock:
+        return [fault for name in list(shock) for fault in _take_path(where, f"shock.{name}", shock, name)]
+    faults = []
+    driver = shock.get("driver")
+    if not isinstance(driver, str) or not driver:
+        remedy = "write {driver: BTC, path: [[0, -0.06]]}"
+        faults.append(Fault(where, "shock.driver", "must name the driver asset", remedy))
+    faults += _take_path(where, "shock.path", shock, "path")
+    faults += [
+        Fault(where, f"shock.{key}", "a driver shock has only `driver` and `path`", "remove the key")
+        for key in sorted(str(key) for key in shock if key not in ("driver", "path"))[:1]
+    ]
+    return faults
+
+
+def _take_own_books(where: str, venue: str, rules: object) -> list[Fault]:
+    """Check the collateral paths of one venue, as it states them itself."""
+    collateral = rules.get("collateral") if isinstance(rules, dict) else None
+    paths = collateral.get("own_book") if isinstance(collateral, dict) else None
+    if not isinstance(paths, dict):
+        return []  # the schema reports a wrong type
+    place = f"venues.{venue}.collateral.own_book"
+    return [fault for asset in list(paths) for fault in _take_path(where, f"{place}.{asset}", paths, asset)]
+
+
+# --- Venues ---
 
 
 def _merge(base: object, over: object) -> object:
@@ -257,6 +430,141 @@ def _merge(base: object, over: object) -> object:
             for key in {**base, **over}
         }
     return over
+
+
+def _take_venues(where: str, raw: dict[str, Any]) -> tuple[dict[Any, Any], list[Fault]]:
+    """Lay every venue over its preset and over the default.
+
+    Returns:
+        What each venue states itself, its preset with it, and the faults.
+    """
+    venues = raw.setdefault("venues", {})
+    if not isinstance(venues, dict):
+        return {}, []  # the schema reports a wrong type
+    faults: list[Fault] = []
+    stated: dict[Any, Any] = {}
+    for name, rules in {"default": {}, **venues}.items():
+        stated[name], wrong = _with_preset(where, str(name), rules)
+        faults += wrong + _take_own_books(where, str(name), stated[name])
+    # a venue names only what differs, so it is laid over the default before it is validated
+    raw["venues"] = {
+        name: rules if name == "default" else _merge(stated["default"], rules) for name, rules in stated.items()
+    }
+    return stated, faults
+
+
+def _states(rules: object, steps: Sequence[str | int]) -> bool:
+    """Return whether a venue itself says something under a key."""
+    for step in steps:
+        try:
+            rules = rules[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+# --- Rules between keys ---
+
+
+def _impact_faults(where: str, impact: Impact, depth: Depth) -> list[Fault]:
+    """Refuse keys that contradict the impact law, which would otherwise be ignored without a word."""
+    given = [name for name in ("coefficient", "y") if getattr(impact, name) is not None]
+    if impact.law == "linear":
+        ignored = [*given, *(["markets"] if impact.markets else [])]
+        remedy = "remove it or use law: sqrt"
+        return [Fault(where, f"impact.{name}", "the linear law has no coefficient", remedy) for name in ignored]
+    faults = []
+    if len(given) != 1:
+        rule = "the sqrt law needs either k of dy = k sqrt(V) or y"
+        remedy = "set impact.coefficient > 0, or impact.y with impact.markets"
+        faults.append(Fault(where, "impact.coefficient", rule, remedy))
+    if impact.y is not None and not impact.markets:
+        remedy = "write markets: {all: {sigma: 0.03, adv_usd: 1e9}}"
+        faults.append(Fault(where, "impact.markets", "y needs sigma and adv_usd of the contracts", remedy))
+    if impact.y is None and impact.markets:
+        remedy = "remove it or set impact.y in place of the coefficient"
+        faults.append(Fault(where, "impact.markets", "only y uses sigma and adv_usd", remedy))
+    faults += [
+        Fault(where, f"depth.{name}", "the sqrt law does not use the depth", "change impact.coefficient or y instead")
+        for name, field in Depth.model_fields.items()
+        if getattr(depth, name) != field.default
+    ]
+    return faults
+
+
+def _switch_faults(where: str, key: str, switches: Switches | None) -> list[Fault]:
+    """Refuse dated switches out of order."""
+    times = [seconds for seconds, _ in switches or []]
+    is_ordered = times == sorted(set(times))
+    return [] if is_ordered else [Fault(where, key, "seconds must increase", "order the switches by time")]
+
+
+def _venue_faults(where: str, venues: Mapping[str, Venue], clock: Clock | None) -> list[Fault]:
+    """Check each venue's switches and circuit breaker; what it has of the default is said once."""
+    faults = []
+    default = venues["default"]
+    for name, venue in sorted(venues.items()):
+        is_default = name == "default"
+        if is_default or venue.collateral.switches != default.collateral.switches:
+            faults += _switch_faults(where, f"venues.{name}.collateral.switches", venue.collateral.switches)
+        breaker = venue.limits.circuit_breaker
+        if breaker is None or clock is None or (not is_default and breaker == default.limits.circuit_breaker):
+            continue
+        if breaker.window_seconds < clock.step_seconds:
+            key = f"venues.{name}.limits.circuit_breaker.window_seconds"
+            remedy = f"write at least {clock.step_seconds:g}"
+            faults.append(Fault(where, key, "the window is shorter than clock.step_seconds", remedy))
+    return faults
+
+
+def _owner_faults(where: str, owners: Owners) -> list[Fault]:
+    """Check the order of an owner's bounds."""
+    faults = []
+    if owners.top_up_to is not None and (owners.top_up_below is None or owners.top_up_to < owners.top_up_below):
+        remedy = "set top_up_below, and top_up_to at least as large"
+        faults.append(Fault(where, "owners.top_up_to", "must be at least owners.top_up_below", remedy))
+    faults += [
+        Fault(where, f"owners.slowdowns[{number}]", "to_seconds must be above from_seconds", "correct the bounds")
+        for number, slow in enumerate(owners.slowdowns)
+        if slow.to_seconds <= slow.from_seconds
+    ]
+    return faults
+
+
+_Section = TypeVar("_Section", bound=_Model)
+
+
+def _section(model: type[_Section], raw: object) -> _Section | None:
+    """Return a section that is valid by itself, else None: rules between its keys wait until it is."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError:
+        return None
+
+
+def _cross_faults(where: str, raw: Mapping[str, Any]) -> list[Fault]:
+    """Check the rules between keys, in all sections whose own keys are right."""
+    faults: list[Fault] = []
+    impact, depth = _section(Impact, raw.get("impact", {})), _section(Depth, raw.get("depth", {}))
+    if impact is not None and depth is not None:
+        faults += _impact_faults(where, impact, depth)
+    mark = _section(Mark, raw.get("mark", {}))
+    if mark is not None:
+        faults += _switch_faults(where, "mark.collateral_switches", mark.collateral_switches)
+    if isinstance(raw["venues"], dict):
+        venues = {
+            name: rules
+            for name, own in raw["venues"].items()
+            if (rules := _section(Venue, own)) and isinstance(name, str)
+        }
+        faults += _venue_faults(where, {"default": Venue(), **venues}, _section(Clock, raw.get("clock", {})))
+    owners = _section(Owners, raw.get("owners", {}))
+    if owners is not None:
+        faults += _owner_faults(where, owners)
+    return faults
+
+
+# --- The file ---
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> Fault | None:
@@ -290,16 +598,29 @@ def _plain(value: object, depth: int = 0) -> Any:  # noqa: ANN401 - any YAML val
     return value
 
 
-def _validation_faults(where: str, error: ValidationError) -> list[Fault]:
-    """Translate pydantic's errors to faults with dotted keys."""
+def _dotted(steps: Iterable[str | int]) -> str:
+    """Return the place of a value as keys and positions: ``owners.slowdowns[0].venue``."""
+    dotted = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return dotted.removeprefix(".").removesuffix(".[key]")  # pydantic's word for the key itself
+
+
+def _validation_faults(where: str, error: ValidationError, stated: Mapping[Any, Any]) -> list[Fault]:
+    """Translate pydantic's errors to faults with dotted keys; what a venue has of the default is said once."""
+    items = error.errors(include_url=False, include_context=False)
+    of_default = {(item["loc"][2:], item["type"]) for item in items if item["loc"][:2] == ("venues", "default")}
     faults = []
-    for item in error.errors(include_url=False, include_context=False):
-        key = ".".join(str(step) for step in item["loc"])
-        if item["type"] == "extra_forbidden":
-            later = "this key of the full design is not computed by this engine yet"
-            rule = later if _LATER.fullmatch(key) else "unknown key"
-            faults.append(Fault(where, key, rule, "remove it (see docs/method_replay.md for the accepted keys)"))
-        elif item["type"] == "missing":
+    for item in items:
+        steps, kind = item["loc"], item["type"]
+        if steps[:1] == ("venues",) and steps[1:2] != ("default",) and (steps[2:], kind) in of_default:
+            # of a missing key the mapping around it has to be the venue's own
+            own = steps[2:-1] if kind == "missing" else steps[2:]
+            if not _states(stated.get(steps[1]), own):
+                continue
+        key = _dotted(steps)
+        if kind == "extra_forbidden":
+            remedy = "remove it (see docs/method_replay.md for the accepted keys)"
+            faults.append(Fault(where, key, "unknown key", remedy))
+        elif kind == "missing":
             faults.append(Fault(where, key, "required key is missing", "add it (see scenarios/smallest.yaml)"))
         else:
             given = f", given {printable(repr(item['input']), 60)}"
@@ -309,15 +630,15 @@ def _validation_faults(where: str, error: ValidationError) -> list[Fault]:
 
 def load_scenario(
     source: Path | Mapping[str, Any], overrides: Sequence[str] = ()
-) -> tuple[Scenario | None, frozenset[str], list[Fault]]:
+) -> tuple[Scenario | None, list[Fault]]:
     """Read and validate a scenario.
 
     Args:
         source: a YAML file, or the same content as a mapping.
-        overrides: ``dotted.key=yaml value`` strings, applied in order.
+        overrides: ``dotted.key=yaml value`` strings, applied in order; ``venues.v.preset=okx`` works too.
 
     Returns:
-        The scenario (None if refused), the venue names whose fund mode is set by name, and the faults.
+        The scenario (None if refused) and every fault found.
     """
     where = "scenario"
     try:
@@ -327,46 +648,24 @@ def load_scenario(
             where = f"scenario {Path(source).name}"
             raw = read_yaml(Path(source))
     except YamlRefused as refused:
-        return None, frozenset(), [Fault(where, "", str(refused), "see scenarios/smallest.yaml for the format")]
+        return None, [Fault(where, "", str(refused), "see scenarios/smallest.yaml for the format")]
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
-        return (
-            None,
-            frozenset(),
-            [Fault(where, "", "not a mapping of keys to values", "see scenarios/smallest.yaml for the format")],
-        )
+        return None, [Fault(where, "", "not a mapping of keys to values", "see scenarios/smallest.yaml for the format")]
     faults = [fault for override in overrides if (fault := _apply_override(raw, override)) is not None]
 
-    named_modes: set[str] = set()
-    venues = raw.get("venues")
-    if venues is None and "venues" not in raw:
-        raw["venues"] = {"default": {}}
-    elif isinstance(venues, dict):
-        default = venues.get("default", {})
-        named_modes = {
-            name
-            for name, rules in venues.items()
-            if name != "default"
-            and isinstance(rules, dict)
-            and isinstance(rules.get("fund"), dict)
-            and "mode" in rules["fund"]
-        }
-        # an override names only what differs, so it is laid over the defaults before it is validated
-        raw["venues"] = {"default": default} | {
-            name: _merge(default, rules) for name, rules in venues.items() if name != "default"
-        }
-
-    shock_faults = _shock_faults(where, raw.get("shock"))
-    if isinstance(raw.get("shock"), dict) and not raw["shock"]:
-        shock_faults = [Fault(where, "shock", "names no path", "write shock: {all: [[0, -0.06]]}")]
+    faults += _take_shock(where, raw.get("shock"))
+    stated, venue_faults = _take_venues(where, raw)
+    faults += venue_faults
+    scenario = None
     try:
         scenario = Scenario.model_validate(raw)
     except ValidationError as error:
-        return None, frozenset(named_modes), faults + _validation_faults(where, error) + shock_faults
-    faults += shock_faults
-    if not _NAME.fullmatch(scenario.scenario):
+        faults += _validation_faults(where, error, stated)
+    name = raw.get("scenario")
+    if isinstance(name, str) and not _NAME.fullmatch(name):
         faults.append(Fault(where, "scenario", "a name has 1 to 100 letters, digits, _ . : + -", "rename the scenario"))
-    faults += _unsupported(where, scenario) + _impact_faults(where, scenario)
-    return (None if faults else scenario), frozenset(named_modes), faults
+    faults += _cross_faults(where, raw)
+    return (None if faults else scenario), faults
 
 
-__all__ = ["Scenario", "load_scenario", "move_at"]
+__all__ = ["TIERS", "Scenario", "Venue", "load_scenario", "move_at", "preset_rules", "presets"]

@@ -99,10 +99,12 @@ def test_reconciliation_of_the_named_figures(demo: Built) -> None:
 
 def test_replay_ledger_is_zero(demo: Built) -> None:
     columns = [
-        str(row[0]) for row in ask(demo, "DESCRIBE stress_ledger") if str(row[0])[:2] in {"i1", "i2", "i3", "i5"}
+        str(row[0])
+        for row in ask(demo, "DESCRIBE stress_ledger")
+        if str(row[0])[:2] in {"i1", "i2", "i3", "i4", "i5", "i6"}
     ]
-    assert len(columns) == 4
-    assert ask(demo, f"SELECT {', '.join(f'sum(abs({name}))' for name in columns)} FROM stress_ledger") == [(0,) * 4]
+    assert len(columns) == 8
+    assert ask(demo, f"SELECT {', '.join(f'sum(abs({name}))' for name in columns)} FROM stress_ledger") == [(0,) * 8]
 
 
 def test_query_command_reads_it_in_every_format(demo: Built, tmp_path: Path) -> None:

@@ -101,18 +101,27 @@ class Book:
         return folder
 
 
-def ladder(thresholds: Iterable[float], notional: float, depth: float, *, side: int = 1, index: float = 1.0) -> Book:
+def ladder(
+    thresholds: Iterable[float],
+    notional: float,
+    depth: float,
+    *,
+    side: int = 1,
+    index: float = 1.0,
+    nearer: float = 0.0,
+) -> Book:
     """Return a one-sided book whose positions are liquidated at log distances `thresholds` from the index.
 
     Every account holds `notional` USD at the index (side 1 long, -1 short) and no maintenance margin is asked, so
-    equity reaches 0 at index * exp(-side * a): the collateral is what the position loses up to there.
+    equity reaches 0 at index * exp(-side * a): the collateral is what the position loses up to there, less `nearer` USD,
+    which puts a threshold that a price meets exactly on the near side of rounding.
     """
     book = Book()
     book.contract(depth=depth, index=index)
     book.maker()
     quantity = notional / index
     for number, distance in enumerate(thresholds):
-        collateral = -side * notional * math.expm1(-side * distance)
+        collateral = -side * notional * math.expm1(-side * distance) - nearer
         book.trader(f"a{number:06d}", side * quantity, index, collateral)
     return book
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from replay_books import Book, only, scenario
 
+from dagster_project.replay.book import load_book
 from dagster_project.replay.engine import ReplayInputError, run_replay
+from dagster_project.replay.faults import Fault
 from dagster_project.replay.sqlfiles import book_rules
 
 
@@ -49,12 +53,15 @@ def several(*changes: Callable[[Book], None]) -> Callable[[Book], None]:
     return lambda book: [change(book) for change in changes] and None
 
 
+def inverse(value: float) -> Callable[[Book], None]:
+    return put("contract", 0, contract_type="inverse", contract_value=value, lot_size=1.0)
+
+
 NAN, INF = float("nan"), float("inf")
 # table, part of the rule's text, what breaks it
 CASES: list[tuple[str, str, Callable[[Book], None]]] = [
     ("contract", "two rows of one key", extra("contract")),
     ("contract", "contract_value", put("contract", 0, contract_type="inverse")),
-    ("contract", "inverse contracts are not computed", put("contract", 0, contract_type="inverse", contract_value=1.0)),
     ("contract", "no margin_tier row", drop("margin_tier", 2)),
     ("contract", "no depth row", drop("depth", 1)),
     ("contract", "must be one of 'linear', 'inverse'", put("contract", 0, contract_type="quanto")),
@@ -80,9 +87,11 @@ CASES: list[tuple[str, str, Callable[[Book], None]]] = [
         "isolated collateral without contract",
         several(extra("position", contract="ETHUSDT"), put("collateral", 0, contract=None)),
     ),
-    ("collateral", "quote currency at price 1", put("collateral", 0, price=0.9)),
-    ("collateral", "moves with the shock", put("collateral", 0, asset="ETH")),
+    ("collateral", "an asset has several prices", put("collateral", 0, price=0.9)),
+    ("collateral", "more than 1 % off its index", put("collateral", 0, asset="ETH")),
     ("collateral", "beyond 1e12", put("collateral", 0, amount=2e12)),
+    ("collateral", "beyond 1e12", put("collateral", 0, asset="coin", price=20.0, amount=6e10)),
+    ("collateral", "of a coin, beyond 9e10", put("collateral", 0, asset="coin", price=1e-6, amount=1e11)),
     ("collateral", "is NaN or infinite", put("collateral", 0, amount=NAN)),
     ("position", "two rows of one key", extra("position")),
     ("position", "position without account", extra("position", account_id="nobody")),
@@ -90,7 +99,17 @@ CASES: list[tuple[str, str, Callable[[Book], None]]] = [
     ("position", "a contract that its venue does not have", put("position", 0, contract="NOUSDT")),
     ("position", "not a multiple of the contract's lot_size", put("position", 0, quantity=1.0005)),
     ("position", "beyond 1e12 USD", put("position", 0, quantity=1e13)),
-    ("position", "a cross account with several positions", extra("position", account_id="cross")),
+    ("position", "beyond 1e12 USD", put("position", 0, quantity=1e9, entry_price=1e6)),
+    (
+        "position",
+        "beyond 1e12 USD",
+        several(inverse(value=100.0), put("position", 0, quantity=1e11, entry_price=1e9)),
+    ),
+    (
+        "position",
+        "inverse, 9e10 coins",
+        several(inverse(value=1.0), put("position", 0, quantity=1e11, entry_price=1.0)),
+    ),
     ("position", "do not sum to 0 and its venue has no maker", put("account", 0, kind="trader")),
     ("position", "is NaN or infinite", put("position", 0, quantity=NAN)),
     ("position", "is NaN or infinite", put("position", 0, quantity=-INF)),
@@ -115,7 +134,6 @@ CASES: list[tuple[str, str, Callable[[Book], None]]] = [
     ("fund", "fund of a venue or contract that the book does not have", put("fund", 0, venue="w")),
     ("fund", "must be >= 0", put("fund", 0, balance=-1.0)),
     ("fund", "must be one of 'cash_pool', 'vault'", put("fund", 0, mode="bank")),
-    ("fund", "a vault is not computed", put("fund", 0, mode="vault")),
     ("index_weight", "two rows of one key", extra("index_weight")),
     ("index_weight", "do not sum to 1", put("index_weight", 0, weight=0.5)),
     ("index_weight", "must be between 0 and 1", put("index_weight", 0, weight=-0.75)),
@@ -165,7 +183,7 @@ def test_many_different_faults_are_listed_at_once(tmp_path: Path) -> None:
         change(book)
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "book.yaml").write_text("source_class: guessed\ncolour: red\n")
-    error = refused(book.write(tmp_path / "book"), tmp_path / "out", scenario(-0.05, clock={"steps": 3}))
+    error = refused(book.write(tmp_path / "book"), tmp_path / "out", scenario(-0.05, clock={"steps": "3"}))
     tables = {fault.where for fault in error.faults}
     assert tables >= {"contract", "collateral", "position", "margin_tier", "depth", "fund", "index_weight", "book.yaml"}
     assert any(fault.place == "clock.steps" for fault in error.faults)
@@ -240,13 +258,57 @@ def test_hostile_names_and_folders_are_only_data(tmp_path: Path) -> None:
     assert "\x1b" not in str(refused(book.write(tmp_path / "bad"), tmp_path / "out"))
 
 
-def test_two_sided_breach_is_refused(tmp_path: Path) -> None:
+def test_books_of_every_kind_are_accepted(tmp_path: Path) -> None:
     book = good()
-    book.trader("dead", -1.0, 100.0, -50.0, contract="BTCUSDT")
-    error = refused(book.write(tmp_path / "book"), tmp_path / "out", scenario(-0.2))
-    assert "both in breach" in str(error)
-    # alone, the bankrupt short is one-sided: it buys
-    assert only(run_replay(book.write(tmp_path / "book"), scenario(0.0)), "stress_summary")["liquidated_accounts"] == 1
+    book.add(
+        "contract", venue="v", contract="BTCUSD", base_asset="BTC", contract_type="inverse", contract_value=10.0,
+        tier="major", lot_size=1.0, index_price=101.0, beta=1.0,
+    )  # fmt: skip
+    book.add("depth", venue="v", contract="BTCUSD", depth=1e6, recovery=0.0, floor=0.0)
+    book.add(
+        "margin_tier", venue="v", contract="BTCUSD", notional_floor=0.0, notional_cap=None, maintenance_rate=0.01,
+        maintenance_amount=0.0,
+    )  # fmt: skip
+    # 1e11 contracts of 10 USD are 1e12 USD; times the index they would be too many
+    book.add("position", account_id="cross", venue="v", contract="BTCUSD", quantity=1e11, entry_price=99.0)
+    book.add("position", account_id="cross", venue="v", contract="BTCUSDT", quantity=-1.0, entry_price=99.0)
+    # of 101 and 100 the first contract's index counts: BTCUSD comes before BTCUSDT
+    for asset, amount, price in (("BTC", 2.0, 100.0), ("STK", 9e10, 1.5), ("USDC", 1e12, 1.0)):
+        book.add("collateral", account_id="cross", asset=asset, amount=amount, price=price, contract=None)
+    assert faults_of_book(book, tmp_path) == []
+    book.rows["collateral"][-3]["price"] = 102.1
+    assert [fault.place for fault in faults_of_book(book, tmp_path)] == ["cross BTC"]
+    book.rows["collateral"][-3]["price"] = 101.9
+    assert faults_of_book(book, tmp_path) == []
+
+
+def faults_of_book(book: Book, tmp_path: Path) -> list[Fault]:
+    """Check a book without a replay."""
+    place = Path(tempfile.mkdtemp(dir=tmp_path))
+    (place / "links").mkdir()
+    with duckdb.connect() as con:
+        info, faults = load_book(con, book.write(place / "book"), place / "links")
+    assert (info is None) == bool(faults)
+    return faults
+
+
+def test_one_asset_has_other_prices_at_other_venues(tmp_path: Path) -> None:
+    book = good()
+    book.contract("w", "BTCUSDT", base="BTC", index=100.0)
+    book.trader("there", 1.0, 100.0, 10.0, venue="w", contract="BTCUSDT", mode="cross")
+    book.maker("w")
+    book.add("collateral", account_id="there", asset="STK", amount=1.0, price=5.0, contract=None)
+    book.add("collateral", account_id="cross", asset="STK", amount=1.0, price=4.9, contract=None)
+    assert faults_of_book(book, tmp_path) == []
+    book.add("collateral", account_id="maker-w", asset="STK", amount=1.0, price=4.9, contract=None)
+    assert [fault.place for fault in faults_of_book(book, tmp_path)] == ["w STK"]
+
+
+def test_names_of_the_scenario_that_the_book_does_not_have_are_refused(tmp_path: Path) -> None:
+    # every kind of name is tried in test_replay_scenario.py: here, that a run asks
+    content = scenario({"driver": "GOLD", "path": [[0, -0.05]]}, venues={"w": {}})
+    error = refused(good().write(tmp_path / "book"), tmp_path / "out", content)
+    assert {fault.place for fault in error.faults} == {"shock.driver", "venues.w"}
 
 
 def test_a_price_that_no_depth_carries_is_refused(tmp_path: Path) -> None:

@@ -265,6 +265,28 @@ def test_a_replay_prints_its_totals_and_writes_its_tables(call, book: Path, tmp_
     assert pq.read_table(tmp_path / "out" / "stress_summary.parquet").num_rows == 1
 
 
+def test_a_replay_is_explained(call, book: Path, tmp_path: Path) -> None:
+    call("replay", "--book", book, "--scenario", SCENARIO, "--out", tmp_path / "out")
+    events = pq.read_table(tmp_path / "out" / "stress_event.parquet").to_pylist()
+    account, venue = events[0]["account_id"], events[0]["venue"]
+    code, shown, _ = call("replay", "explain", tmp_path / "out", "--account", account)
+    assert code == 0
+    assert len(shown.splitlines()) == sum(event["account_id"] == account for event in events)
+    assert f"{account}: liquidated: {events[0]['quantity']}" in shown
+    code, shown, _ = call("replay", "explain", tmp_path / "out", "--venue", venue)
+    assert len(shown.splitlines()) == sum(event["venue"] == venue for event in events)
+    for arguments, said in (
+        ([tmp_path / "out"], "Name an account or a venue"),
+        ([tmp_path / "out", "--account", "nobody"], "Nothing happened to account nobody"),
+        ([tmp_path, "--account", account], "holds no stress_event.parquet"),
+        (["0123456789abcdef", "--account", account], "Nothing is published"),
+    ):
+        code, _, printed = call("replay", "explain", *arguments)
+        assert code == USAGE
+        assert one_screen(printed)
+        assert said in printed
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [

@@ -8,12 +8,6 @@ select venue || ' ' || contract as key from book_contract group by venue, contra
 select venue || ' ' || contract as key from book_contract
 where contract_type = 'inverse' and coalesce(contract_value, 0) <= 0;
 
--- @rule contract | contract,position | positions in inverse contracts are not computed by this engine yet | leave the contract's positions out
-select distinct c.venue || ' ' || c.contract as key
-from book_contract as c
-semi join book_position as p on c.venue = p.venue and c.contract = p.contract
-where c.contract_type = 'inverse';
-
 -- @rule contract | contract,margin_tier | no margin_tier row for the contract | add its tiers, the first with notional_floor 0
 select c.venue || ' ' || c.contract as key
 from book_contract as c
@@ -61,16 +55,26 @@ inner join book_account as a on k.account_id = a.account_id
 inner join several as p on k.account_id = p.account_id
 where k.contract is null and a.margin_mode = 'isolated' and a.kind != 'maker';
 
--- @rule collateral | collateral | collateral that is not a quote currency at price 1 is not computed by this engine yet | value it in its quote currency (price 1)
-select account_id || ' ' || asset as key from book_collateral where price != 1;
+-- @rule collateral | collateral | an amount beyond 1e12 USD (amount * price) or, of a coin, beyond 9e10 | check the unit
+select account_id || ' ' || asset as key from book_collateral
+where abs(amount) * price > 1e12 or (price != 1 and abs(amount) > 9e10);
 
--- @rule collateral | collateral,contract | collateral in the base asset of a contract moves with the shock, which is not computed by this engine yet | value it in its quote currency (price 1)
+-- @rule collateral | collateral,account | an asset has several prices at one venue | give it one price
+select a.venue || ' ' || k.asset as key
+from book_collateral as k
+inner join book_account as a on k.account_id = a.account_id
+group by a.venue, k.asset
+having min(k.price) != max(k.price);
+
+-- @rule collateral | collateral,contract | the price of a base asset is more than 1 % off its index (index_price of its first contract by venue, contract) | correct price (USD a coin) or index_price
+with firsts as (
+    select base_asset, first(index_price order by venue, contract) as index_price from book_contract group by base_asset
+)
+
 select k.account_id || ' ' || k.asset as key
 from book_collateral as k
-semi join book_contract as c on k.asset = c.base_asset;
-
--- @rule collateral | collateral | an amount beyond 1e12 USD | check the unit
-select account_id || ' ' || asset as key from book_collateral where abs(amount) > 1e12;
+inner join firsts as f on k.asset = f.base_asset
+where f.index_price > 0 and not abs(k.price / f.index_price - 1) <= 0.01;
 
 -- @rule position | position | two rows of one key (account_id, contract) | keep one row per key
 select account_id || ' ' || contract as key from book_position group by account_id, contract having count(*) > 1;
@@ -98,19 +102,16 @@ inner join book_contract as c on p.venue = c.venue and p.contract = c.contract
 where c.lot_size > 0
     and abs(p.quantity / c.lot_size - round(p.quantity / c.lot_size)) > 1e-6 + 1e-12 * abs(p.quantity / c.lot_size);
 
--- @rule position | position,contract | a position beyond 1e12 USD of notional or 9e15 lots | check the unit
+-- @rule position | position,contract | a position beyond 1e12 USD of notional (inverse: abs(quantity) * contract_value), 9e15 lots or, inverse, 9e10 coins | check the unit
 select p.account_id || ' ' || p.contract as key
 from book_position as p
 inner join book_contract as c on p.venue = c.venue and p.contract = c.contract
-where abs(p.quantity) * greatest(c.index_price, p.entry_price) > 1e12 or abs(p.quantity) > 9e15 * c.lot_size;
-
--- @rule position | position,account | a cross account with several positions is not computed by this engine yet | use isolated accounts or one position per cross account
-select p.account_id as key
-from book_position as p
-inner join book_account as a on p.account_id = a.account_id
-where p.quantity != 0 and a.margin_mode = 'cross' and a.kind != 'maker'
-group by p.account_id
-having count(*) > 1;
+where abs(p.quantity) > 9e15 * c.lot_size
+    or case
+        when c.contract_type = 'inverse'
+            then abs(p.quantity) * c.contract_value > least(1e12, 9e10 * least(c.index_price, p.entry_price))
+        else abs(p.quantity) * greatest(c.index_price, p.entry_price) > 1e12
+    end;
 
 -- @rule position | position,contract,account | quantities of a contract do not sum to 0 and its venue has no maker account | add a maker account to the venue or the missing side
 with makers as (

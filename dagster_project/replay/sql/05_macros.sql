@@ -42,3 +42,31 @@ create or replace temp macro average_factor(law, side, y0, y1) as
         else sinh((y1 - y0) / 2) / ((y1 - y0) / 2)
             - side * cosh_excess((y1 - y0) / 2) / ((y0 + y1) / 2 * (y1 - y0) / 2)
     end;
+
+-- Displacement in ticks of 1e-12 log units after `forced_micro` micro-USD of forced reference notional in one direction.
+create or replace temp macro push_tick(law, depth_micro, coefficient, forced_micro) as
+    case law
+        -- at 100 log units nothing has a price any more: the next round is refused at 25 (42_too_far.sql)
+        when 'linear' then least(
+            (forced_micro::hugeint * 1000000000000::hugeint) // depth_micro, 100000000000000
+        )::bigint
+        else least(floor(coefficient * sqrt(forced_micro::double / 1e6) * 1e12), 1e14)::bigint
+    end;
+
+-- Reference notional of lots in micro-USD, never negative; `reference_price` is the t0 index, of an inverse contract its value.
+create or replace temp macro reference_notional(lots, lot_size, reference_price) as
+    round(abs(lots) * lot_size * reference_price * 1e6)::bigint;
+
+-- What signed lots are worth at a price, in the settle asset: micro-USD, of an inverse contract units of 1e-8 coins.
+create or replace temp macro native_value(is_inverse, lots, lot_size, contract_value, price) as
+    case when is_inverse
+        then -(round(lots * lot_size * contract_value / price * 1e8)::bigint)
+        else round(lots * lot_size * price * 1e6)::bigint
+    end;
+
+-- Micro-USD of an amount in units of 1e-8 coins.
+create or replace temp macro coin_usd(units, price) as round(units * price * 1e-2)::bigint;
+
+-- Part of a basis that leaves with `closed` of `held` lots (both positive).
+create or replace temp macro basis_cut(basis, closed, held) as
+    (sign(basis)::hugeint * ((abs(basis)::hugeint * closed) // held))::bigint;

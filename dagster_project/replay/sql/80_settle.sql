@@ -1,132 +1,94 @@
--- Funds pay the deficits once, after the last round; what they cannot pay is socialised (adl policy `none`).
--- Units: integer micro-USD, ticks of 1e-12 log units.
--- Grain of replay_pool: one row per venue and pool; a venue with a contract that no pool covers has an empty
--- '(none)' pool. Fees of the run are received before deficits are paid.
--- Grain of replay_settlement: one row per contract with a deficit.
-create or replace temp table replay_contract_pool as
-with pools as (
-    select venue, pool, contract, round(balance * 1e6)::hugeint as balance_micro from book_fund
+-- The end of a round for the pools: what is still owed is socialised, and the round's account is written to replay_pool_flow.
+-- replay_purse has to be there as it was before deleveraging; wallet as it is now is that, plus haircuts and what was realised.
+insert into replay_pool_flow
+with h as (select pool_no, sum(haircut) as haircut from replay_collected group by pool_no),
+
+r as (
+    select
+        pool_no,
+        sum(realised) filter (where not is_netted) as realised,
+        sum(realised) filter (where is_netted) as netted
+    from replay_realised
+    group by pool_no
+),
+
+now as (
+    select
+        p.pool_no,
+        p.fund_no,
+        p.deficit,
+        p.wallet,
+        coalesce(h.haircut, 0)::bigint as haircut,
+        coalesce(r.realised, 0)::bigint as realised,
+        coalesce(r.netted, 0)::bigint as netted
+    from replay_purse as p
+    left join
+        h
+        on p.pool_no = h.pool_no
+    left join r on p.pool_no = r.pool_no
 )
 
 select
-    c.contract_no,
-    c.venue,
-    coalesce(own.pool, wide.pool, '(none)') as pool,
-    coalesce(own.balance_micro, wide.balance_micro, 0::hugeint) as balance_micro
-from replay_contract as c
-left join pools as own on c.venue = own.venue and c.contract = own.contract
-left join pools as wide on c.venue = wide.venue and wide.contract is null;
+    k.step,
+    k.round,
+    n.pool_no,
+    n.deficit,
+    n.haircut,
+    n.realised,
+    n.netted,
+    greatest(0, -(n.wallet + n.haircut + n.realised))::bigint as socialised
+from now as n
+cross join replay_clock as k
+where n.deficit != 0 or n.haircut != 0 or n.realised != 0 or n.netted != 0 or n.wallet < 0;
 
-create or replace temp table replay_pool_before as
-select venue, pool, round(balance * 1e6)::hugeint as balance_micro from book_fund
-union
-select venue, pool, balance_micro from replay_contract_pool where pool = '(none)';
-
--- A pool that serves several contracts pays in the order of threshold distance, aggregated. Deficits of different
--- contracts at one and the same distance share what is left in proportion, to the micro-USD by largest remainder
--- (then contract number), so the split cannot depend on row order.
-create or replace temp table replay_settlement as
-with received as (
-    select
-        k.venue,
-        k.pool,
-        sum(f.fee_micro) as fee_micro
-    from replay_fill as f
-    inner join replay_contract_pool as k on f.contract_no = k.contract_no
-    group by k.venue, k.pool
-),
-
-owed as (
-    select
-        k.venue,
-        k.pool,
-        f.threshold_tick,
-        f.contract_no,
-        sum(f.deficit_micro) as deficit_micro
-    from replay_fill as f
-    inner join replay_contract_pool as k on f.contract_no = k.contract_no
-    where f.deficit_micro > 0
-    group by k.venue, k.pool, f.threshold_tick, f.contract_no
-),
-
-queued as (
-    select
-        venue,
-        pool,
-        threshold_tick,
-        sum(deficit_micro) as tie_micro,
-        sum(sum(deficit_micro)) over (
-            partition by venue, pool order by threshold_tick rows unbounded preceding
-        ) as cumulative_micro
-    from owed
-    group by venue, pool, threshold_tick
-),
-
-paid as (
-    select
-        q.*,
-        greatest(0::hugeint, least(
-            q.tie_micro,
-            b.balance_micro + coalesce(r.fee_micro, 0) - (q.cumulative_micro - q.tie_micro)
-        )) as paid_micro
-    from queued as q
-    inner join replay_pool_before as b on q.venue = b.venue and q.pool = b.pool
-    left join received as r on q.venue = r.venue and q.pool = r.pool
-),
-
-shared as (
-    select
-        o.contract_no,
-        o.deficit_micro,
-        o.deficit_micro * p.paid_micro // p.tie_micro as whole_micro,
-        p.paid_micro - sum(o.deficit_micro * p.paid_micro // p.tie_micro) over tied as left_micro,
-        row_number() over (
-            partition by o.venue, o.pool, o.threshold_tick
-            order by o.deficit_micro * p.paid_micro % p.tie_micro desc, o.contract_no
-        ) as remainder_rank
-    from owed as o
-    inner join paid as p on o.venue = p.venue and o.pool = p.pool and o.threshold_tick = p.threshold_tick
-    window tied as (partition by o.venue, o.pool, o.threshold_tick)
-),
-
-totals as (
-    select
-        contract_no,
-        sum(deficit_micro) as deficit_micro,
-        sum(whole_micro + (remainder_rank <= left_micro)::int) as fund_paid_micro
-    from shared
-    group by contract_no
-)
-
+-- lots that a call asked for and nobody could give
+insert into replay_round_check
 select
-    contract_no,
-    deficit_micro,
-    fund_paid_micro,
-    deficit_micro - fund_paid_micro as socialised_micro
-from totals;
+    k.step,
+    k.round,
+    -- i3: more was socialised than the rounding of the slices, although every call was served
+    (
+        select count(*)
+        from replay_pool_flow as f
+        inner join replay_pool as p on f.pool_no = p.pool_no
+        inner join scenario_venue as s on p.venue = s.venue
+        where f.step = k.step and f.round = k.round and f.socialised > (select count(*) + 1 from replay_slice)
+            and s.adl_policy != 'none' and s.adl_price = 'bankruptcy'
+            and not exists (
+                select 1
+                from replay_call as w
+                left join (
+                    select contract_no, side, any_value(closed) as closed from replay_slice group by contract_no, side
+                ) as c on w.contract_no = c.contract_no and w.side = c.side
+                where w.pool_no = f.pool_no and w.short > 0 and (w.wanted = 0 or coalesce(c.closed, 0) < (
+                        select sum(x.wanted)
+                        from replay_call as x
+                        where x.contract_no = w.contract_no and x.side = w.side
+                    ))
+            )
+    ) as i3_needless,
+    (
+        select count(*)
+        from replay_slice as l
+        where abs(l.lots) > l.held or sign(l.lots) != -l.side or l.haircut < 0 or l.gain < -3
+    ) + (
+        select count(*)
+        from (
+            select w.contract_no, w.side, sum(w.wanted) as wanted, any_value(c.closed) as closed
+            from replay_call as w
+            inner join (
+                select contract_no, side, sum(abs(lots)) as closed from replay_slice group by contract_no, side
+            ) as c on w.contract_no = c.contract_no and w.side = c.side
+            group by w.contract_no, w.side
+        ) as served
+        where served.closed > served.wanted
+    ) as i4_slices,
+    (select count(*) from replay_fill as f where f.got > abs(f.held) or sign(f.held) != f.side) as i5_fills
+from replay_clock as k;
 
-create or replace temp table replay_pool_after as
-with fees as (
-    select contract_no, sum(fee_micro) as fee_micro from replay_fill group by contract_no
-),
-
-flows as (
-    select
-        k.venue,
-        k.pool,
-        sum(coalesce(f.fee_micro, 0)) as received_micro,
-        sum(coalesce(s.fund_paid_micro, 0)) as paid_micro
-    from replay_contract_pool as k
-    left join fees as f on k.contract_no = f.contract_no
-    left join replay_settlement as s on k.contract_no = s.contract_no
-    group by k.venue, k.pool
-)
-
-select
-    b.venue,
-    b.pool,
-    b.balance_micro + coalesce(f.received_micro, 0) - coalesce(f.paid_micro, 0) as balance_micro,
-    coalesce(f.paid_micro, 0) as paid_micro,
-    coalesce(f.received_micro, 0) as received_micro
-from replay_pool_before as b
-left join flows as f on b.venue = f.venue and b.pool = f.pool;
+insert into replay_delta_balance
+select u.unit_no, 0, f.socialised
+from replay_pool_flow as f
+inner join replay_clock as k on f.step = k.step and f.round = k.round
+inner join replay_unit as u on u.kind = 'fund' and f.pool_no = u.pool_no
+where f.socialised > 0;

@@ -1,0 +1,117 @@
+-- Grain of replay_call: one row per pool, source and contract whose lots have to be deleveraged: a fund's inventory, or parts of what
+-- was owed. Units: micro-USD, lots. replay_purse and the margin of all funds have to be there.
+create or replace temp table replay_shortage as
+select
+    p.*,
+    s.adl_policy,
+    s.adl_price,
+    least(p.deficit, greatest(0, -p.wallet)) as uncovered,
+    p.legs > 0 and (
+        (s.adl_trigger = 'drawdown' and p.equity <= (1 - s.adl_drawdown) * k.peak)
+        or (s.adl_trigger = 'vault_equity' and p.equity <= p.maintenance)
+    ) as is_inventory_called,
+    case
+        when not is_inventory_called then uncovered
+        when s.adl_trigger = 'drawdown' then greatest(p.deficit, -p.equity)
+        else greatest(0, -p.equity)
+    end as short
+from replay_purse as p
+inner join scenario_venue as s on p.venue = s.venue
+inner join replay_peak as k on p.pool_no = k.pool_no
+where s.adl_policy != 'none';
+
+create or replace temp table replay_call as
+with inventory as (
+    select
+        h.pool_no,
+        h.fund_no as source_no,
+        v.contract_no,
+        v.lots,
+        (
+            h.short::hugeint * v.notional_micro // greatest(1, sum(v.notional_micro) over (partition by h.pool_no))
+        )::bigint as share,
+        h.short,
+        row_number() over (partition by h.pool_no order by v.contract_no) as place
+    from replay_shortage as h
+    inner join replay_leg_value as v on h.fund_no = v.unit_no
+    where h.is_inventory_called
+),
+
+parts as (
+    select
+        h.pool_no,
+        if(d.is_held, h.fund_no, place.maker_no) as source_no,
+        d.contract_no,
+        d.lots,
+        d.deficit,
+        d.is_held,
+        (h.short::hugeint * d.deficit // sum(d.deficit) over (partition by h.pool_no))::bigint as share,
+        h.short,
+        row_number() over (partition by h.pool_no order by d.unit_no, d.contract_no) as place
+    from replay_shortage as h
+    inner join replay_deficit as d on h.pool_no = d.pool_no
+    inner join replay_place as place on h.venue = place.venue
+    where not h.is_inventory_called and h.short > 0
+),
+
+asked as (
+    select
+        pool_no,
+        source_no,
+        contract_no,
+        lots as signed_lots,
+        lots as signed_wanted,
+        share + if(place = 1, short - (sum(share) over (partition by pool_no))::bigint, 0) as short,
+        true as is_held
+    from inventory
+    union all
+    select
+        pool_no,
+        source_no,
+        contract_no,
+        lots,
+        (sign(lots) * ((abs(lots)::hugeint * share_all + deficit - 1) // deficit))::bigint,
+        share_all,
+        is_held
+    from (
+        select *, share + if(place = 1, short - (sum(share) over (partition by pool_no))::bigint, 0) as share_all
+        from parts
+    ) as shared
+    where deficit > 0
+),
+
+summed as (
+    select
+        pool_no,
+        source_no,
+        contract_no,
+        sign(signed_lots)::tinyint as side,
+        bool_or(is_held) as is_held,
+        sum(abs(signed_wanted))::bigint as wanted,
+        sum(short)::bigint as short
+    from asked
+    group by pool_no, source_no, contract_no, sign(signed_lots)
+)
+
+select
+    a.pool_no,
+    a.source_no,
+    a.contract_no,
+    a.side,
+    -- a fund gives at most what it holds on that side
+    if(a.is_held, least(a.wanted, greatest(0, a.side * coalesce(l.lots, 0))), a.wanted) as wanted,
+    if(h.adl_price = 'mark', 0, a.short) as short,
+    a.is_held,
+    h.adl_policy
+from summed as a
+inner join replay_shortage as h on a.pool_no = h.pool_no
+left join replay_leg as l on a.source_no = l.unit_no and a.contract_no = l.contract_no;
+
+create or replace temp table replay_wanted as
+with k as (select distinct contract_no, side from replay_call where wanted > 0)
+
+select distinct l.unit_no
+from replay_leg as l
+inner join replay_unit as u on l.unit_no = u.unit_no and u.kind = 'trader'
+inner join k
+    on l.contract_no = k.contract_no and sign(l.lots) = -k.side;

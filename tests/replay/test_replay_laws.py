@@ -1,0 +1,191 @@
+"""Closed forms of time, several venues, deleveraging and hedges (T4 to T7), and laws of deleveraging and of the backstop."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from replay_books import Book, only, scenario
+
+from dagster_project.replay.engine import ReplayResult, run_replay
+
+
+def play(book: Book, folder: Path, shock: Any, **sections: Any) -> ReplayResult:
+    return run_replay(book.write(folder), scenario(shock, **sections))
+
+
+@pytest.mark.parametrize("step_seconds", [1.0, 0.25])
+def test_t4_a_constant_flow_meets_resilience(step_seconds: float, tmp_path: Path) -> None:
+    # The mark is the index (own_book_weight 0, no composite), so the fall of one account a step is not fed back.
+    kappa, depth, notional, steps = 0.3, 1e6, 1000.0, 20
+    book = Book()
+    book.contract(depth=depth)
+    book.maker()
+    for number in range(steps):
+        distance = 0.001 * (number + 0.5)
+        book.trader(f"a{number:03d}", notional, 1.0, -notional * math.expm1(-distance))
+    path = [[0, 0], [steps * step_seconds, -0.001 * steps]]
+    result = play(
+        book, tmp_path / "b", {"all": path}, clock={"step_seconds": step_seconds, "steps": steps},
+        impact={"decay_per_second": kappa}, mark={"own_book_weight": 0},
+    )  # fmt: skip
+    kept = math.exp(-kappa * step_seconds)
+    flow = notional / step_seconds
+    for row in result.table("stress_path").to_pylist()[1:]:
+        step = row["step"]
+        assert row["displacement"] == pytest.approx(notional / depth * (1 - kept**step) / (1 - kept), abs=1e-10)
+        # the continuous form is met to first order in the step: a step's flow comes at once, at its end
+        continuous = flow * (1 - math.exp(-kappa * row["seconds"])) / (kappa * depth)
+        assert abs(row["displacement"] / continuous - 1) <= kappa * step_seconds
+
+
+VENUES = (("a", 0.5, 0.5), ("b", 1.4, 0.3), ("c", 0.3, 0.2))
+
+
+def marks(shock: float, theta: float, start: float) -> dict[str, float]:
+    """T5: u = s + K (u - a), by iteration."""
+    u = dict.fromkeys("abc", 0.0)
+    for _ in range(5000):
+        pushed = {venue: rho * max(0.0, u[venue] - start) for venue, rho, _ in VENUES}
+        index = sum(weight * pushed[venue] for venue, _, weight in VENUES)
+        u = {venue: shock + (1 - theta) * pushed[venue] + theta * index for venue, _, _ in VENUES}
+    return u
+
+
+@pytest.mark.parametrize(("theta", "shock", "radius"), [(0.5, 0.005, 0.966), (1.0, 0.02, 0.73)])
+def test_t5_venues_tied_by_a_common_index(theta: float, shock: float, radius: float, tmp_path: Path) -> None:
+    count, width = 400, 0.4
+    cell = width / count
+    book = Book()
+    for venue, rho, weight in VENUES:
+        book.contract(venue=venue, contract=f"C{venue}", base="X", depth=1e6, lot=0.01)
+        book.maker(venue)
+        quantity = round(rho * 1e6 * cell, 2)
+        for number in range(count):
+            collateral = -quantity * math.expm1(-cell * (number + 0.5))
+            book.trader(f"{venue}{number:04d}", quantity, 1.0, collateral, venue=venue, contract=f"C{venue}")
+        book.add("index_weight", base_asset="X", venue=venue, weight=weight)
+    result = play(book, tmp_path / "b", -shock, mark={"own_book_weight": 1 - theta})
+    low, high = marks(shock, theta, cell / 2 + 1e-8), marks(shock, theta, -cell / 2 - 1e-8)
+    for row in result.table("stress_path").to_pylist():
+        assert low[row["venue"]] - 1e-8 <= -math.log(row["mark_price"]) <= high[row["venue"]] + 1e-8
+    # the secant of uniform thresholds from 0 is their slope, to a cell over the distance
+    assert result.summary["spectral_radius"] == pytest.approx(radius, abs=1e-3 + radius * cell / min(low.values()))
+
+
+def deleveraged(
+    tmp_path: Path, policy: str, shorts: dict[str, tuple[float, float]], wanted: float, **adl: Any
+) -> dict[str, float]:
+    """Quantities deleveraged where a bankrupt long of `wanted` has no fund; shorts: name to (quantity, collateral)."""
+    book = Book()
+    book.contract(index=100.0, lot=0.1, depth=1e9)
+    book.maker()
+    book.trader("bankrupt", wanted, 100.0, wanted * 100 * 0.1)
+    for name, (quantity, collateral) in shorts.items():
+        book.trader(name, -quantity, 100.0, collateral)
+    rules = {"default": {"liquidation": {"backstop_ratio": 0}, "adl": {"policy": policy, **adl}}}
+    result = play(book, tmp_path / policy, math.log(0.85), venues=rules)
+    row = only(result)
+    assert row["deficit_usd"] == pytest.approx(wanted * 5, abs=1e-6)
+    assert row["adl_haircut_usd"] + row["socialised_usd"] == pytest.approx(row["deficit_usd"], abs=1e-6)
+    return {row["account_id"]: -row["quantity"] for row in result.table("stress_adl").to_pylist()}
+
+
+@pytest.mark.parametrize(
+    ("policy", "taken"), [("queue", {"w1": 3.5, "w2": 4.0}), ("pro_rata", {"w1": 4.8, "w2": 2.4, "w3": 0.3})]
+)
+def test_t6_who_is_deleveraged(policy: str, taken: dict[str, float], tmp_path: Path) -> None:
+    # profits in proportion to 8, 4 and 0.5; leverage puts the second first and the third last
+    shorts = {"w1": (8.0, 400.0), "w2": (4.0, 40.0), "w3": (0.5, 500.0)}
+    assert deleveraged(tmp_path, policy, shorts, 7.5) == pytest.approx(taken)
+
+
+@pytest.mark.parametrize("policy", ["queue", "pro_rata", "capped_pro_rata", "risk_aware"])
+def test_what_winners_lack_is_socialised(policy: str, tmp_path: Path) -> None:
+    shorts = {"w1": (2.0, 400.0), "w2": (1.0, 40.0)}
+    assert deleveraged(tmp_path, policy, shorts, 7.5) == pytest.approx({"w1": 2.0, "w2": 1.0})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_i9_pro_rata_does_not_see_how_an_account_is_split(seed: int, tmp_path: Path) -> None:
+    draw = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    shorts = {f"w{i}": (draw.randint(10, 90) / 10, 400.0) for i in range(5)}
+    first, collateral = shorts["w0"]
+    part = draw.randint(1, int(first * 10) - 1) / 10
+    halves = {"w0": (part, collateral * part / first), "w0b": (round(first - part, 1), collateral * (1 - part / first))}
+    whole = deleveraged(tmp_path / "whole", "pro_rata", shorts, 7.5)
+    parts = deleveraged(tmp_path / "parts", "pro_rata", {**shorts, **halves}, 7.5)
+    assert parts.get("w0", 0) + parts.get("w0b", 0) == pytest.approx(whole["w0"], abs=0.1 + 1e-9)
+    for name in ("w1", "w2", "w3", "w4"):
+        assert parts[name] == pytest.approx(whole[name], abs=0.1 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_i10_capped_pro_rata_keeps_the_order_of_winners(seed: int, tmp_path: Path) -> None:
+    draw = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    book = Book()
+    book.contract(index=100.0, lot=0.001, depth=1e9)
+    book.maker()
+    book.trader("bankrupt", 5.0, 100.0, 50.0)
+    profits: dict[str, float] = {}
+    for number in range(8):
+        quantity, entry = draw.randint(1000, 9000) / 1000, 100.0 + draw.randint(0, 80)
+        book.trader(f"w{number}", -quantity, entry, 1000.0)
+        profits[f"w{number}"] = quantity * (entry - 85)
+    rules = {"default": {"liquidation": {"backstop_ratio": 0}, "adl": {"policy": "capped_pro_rata"}}}
+    result = play(book, tmp_path / "b", math.log(0.85), venues=rules)
+    rows = {row["account_id"]: row for row in result.table("stress_adl").to_pylist()}
+    assert -sum(row["quantity"] for row in rows.values()) == pytest.approx(5.0)
+    after = {name: profit - (rows[name]["haircut_usd"] if name in rows else 0) for name, profit in profits.items()}
+    order = sorted(profits, key=profits.__getitem__)
+    # up to the haircut of one lot, in which shares are rounded
+    slack = 2 * 0.001 * 5.0
+    assert all(after[low] <= after[high] + slack for low, high in itertools.pairwise(order))
+
+
+@pytest.mark.parametrize(("spare", "survives"), [(2, True), (-2, False)])
+def test_t7_a_hedge_survives_if_the_transfer_is_faster_than_the_fall(
+    spare: int, survives: bool, tmp_path: Path
+) -> None:
+    leverage, rate, speed, below = 10.0, 0.01, 0.002, 4.0
+    liquidated = (1 / leverage - rate) / (1 - rate)
+    asked = (1 / leverage - below * rate) / (1 - below * rate)
+    delay = math.floor((liquidated - asked) / speed) - spare
+    book = Book()
+    for venue in ("a", "b"):
+        book.contract(venue=venue, contract="C", base="X", depth=1e12, lot=0.001, tiers=((0.0, None, rate, 0.0),))
+        book.maker(venue)
+    book.trader("long", 1000.0, 1.0, 1000.0 / leverage, venue="a", owner="fund")
+    book.trader("short", -1000.0, 1.0, 1000.0, venue="b", owner="fund")
+    # the relative price falls by `speed` a second, past the liquidation price but not past what a transfer carries
+    end = math.ceil(liquidated / speed) + 5
+    path = [[second, math.log(1 - speed * second)] for second in range(end + 1)]
+    result = play(
+        book, tmp_path / "b", {"all": path}, clock={"step_seconds": 1, "steps": end + 5},
+        owners={"top_up_below": below, "top_up_to": 2 * below, "transfer_seconds": delay},
+    )  # fmt: skip
+    (row,) = (row for row in result.table("stress_owner").to_pylist() if row["owner_id"] == "fund")
+    assert (row["leg_lost_to"] is None) == survives
+    assert row["transfers_late"] == (0 if survives else 1)
+    assert (row["naked_usd_seconds"] > 0) != survives
+
+
+@pytest.mark.parametrize(("shock", "fallen"), [(0.10, 2), (0.108, 1)])
+def test_with_a_backstop_a_larger_shock_may_liquidate_fewer(shock: float, fallen: int, tmp_path: Path) -> None:
+    # A breaches at 0.10 and is taken over at 0.1067; B breaches at 0.145; each is worth 0.05 of the depth
+    rate, first, second = 0.02, math.exp(-0.10 + 1e-9), math.exp(-0.145)
+    taken = math.exp(-0.1067)
+    ratio = (rate * first - (first - taken)) / (rate * taken)
+    book = Book()
+    book.contract(depth=1e7, tiers=((0.0, None, rate, 0.0),))
+    book.maker()
+    for name, breach in (("A", first), ("B", second)):
+        book.trader(name, 5e5, 1.0, 5e5 * (1 - breach) + rate * 5e5 * breach)
+    result = play(book, tmp_path / "b", -shock, venues={"default": {"liquidation": {"backstop_ratio": ratio}}})
+    row = only(result)
+    assert row["liquidated_accounts"] == fallen
+    assert row["backstop_usd"] == (0 if fallen == 2 else 5e5)
