@@ -1,0 +1,148 @@
+"""The replay's clock: which SQL file runs when. It asks DuckDB only whether there is something to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+
+from dagster_project.replay import sqlfiles
+from dagster_project.replay.faults import Fault, ReplayError, ReplayInputError
+from dagster_project.replay.scenario import Scenario
+from dagster_project.replay.scenario_tables import put_now
+
+
+class Clock:
+    """Drives the steps and rounds: which SQL file runs when. It asks DuckDB only whether there is something to do.
+
+    Args:
+        con: connection with the book and the scenario's tables.
+        scenario: the validated scenario.
+        progress: called with (step, steps) after every step.
+    """
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, scenario: Scenario, progress: Callable[[int, int], None] | None
+    ) -> None:
+        self.con = con
+        self.scenario = scenario
+        self.progress = progress
+        self.venues = [str(row[0]) for row in con.execute("select venue from scenario_venue order by venue").fetchall()]
+        self.text: dict[str, str] = {}
+
+    def run(self, *names: str) -> None:
+        """Run SQL files in order."""
+        for name in names:
+            if name not in self.text:
+                self.text[name] = sqlfiles.load_sql(name)
+            self.con.execute(self.text[name])
+
+    def any(self, query: str) -> bool:
+        """Return whether a query has a row."""
+        return self.con.execute(f"select 1 from {query} limit 1").fetchone() is not None
+
+    def set_time(self, step: int, round_no: int = 0) -> None:
+        """Set the clock's one row."""
+        self.con.execute("delete from replay_clock")
+        self.con.execute(
+            "insert into replay_clock values (?, ?, ?)", [step, step * self.scenario.clock.step_seconds, round_no]
+        )
+
+    def prepare(self) -> None:
+        """Make the state at t0: units, legs, funds; cut what a leverage cap forbids."""
+        self.con.execute("create or replace temp table replay_clock (step integer, seconds double, round integer)")
+        self.set_time(0)
+        put_now(self.con, self.scenario, self.venues, None)
+        self.run("05_macros", "10_contract", "15_unit", "20_position", "28_start", "30_step", "35_round", "40_mark")
+        self.run("27_everyone", "50_margin")
+        if self.any("scenario_venue where leverage_cap is not null"):
+            self.run("25_leverage_cap", "62_apply", "27_everyone", "50_margin")
+        self.run("26_calm", "29_hedge")
+        self.has_hedges = self.any("replay_hedge")
+        self.has_breakers = self.any("scenario_venue where breaker_move is not null")
+        self.has_policy = self.any("scenario_venue where adl_policy != 'none'")
+        self.has_top_ups = self.scenario.owners.top_up_below is not None
+
+    def play(self) -> None:
+        """Run all steps."""
+        steps = self.scenario.clock.steps
+        for step in range(steps + 1):
+            self.step(step)
+            if self.progress is not None:
+                self.progress(step, steps)
+
+    def step(self, step: int) -> None:
+        """Run one step of the clock."""
+        self.set_time(step)
+        put_now(self.con, self.scenario, self.venues, step * self.scenario.clock.step_seconds)
+        self.run("30_step")
+        if step and self.has_hedges:
+            self.run("33_accrue")
+        if step and self.has_top_ups:
+            self.run("32_arrival", "62_apply")
+        self.run("40_mark", "34_still")
+        if self.has_breakers:
+            self.run("37_halt")
+        round_no = 1
+        while self.round(step, round_no):
+            round_no += 1
+            if round_no > self.scenario.clock.max_rounds:
+                raise ReplayError(
+                    f"Step {step} did not come to rest within clock.max_rounds = {self.scenario.clock.max_rounds} rounds. "
+                    "Raise it, or look for a depth or cool-down that lets the same accounts breach for ever. Nothing was written."
+                )
+        self.run("66_funds", "50_margin", "67_purse", "85_step_end", "89_invariants")
+        if self.has_hedges:
+            self.run("86_naked")
+        if self.has_top_ups:
+            self.run("45_active", "50_margin", "87_request")
+            if self.any("replay_asking"):
+                self.run("50_margin", "88_transfer", "62_apply")
+
+    def refuse_far_prices(self) -> None:
+        """Refuse prices that no double can carry any more.
+
+        Raises:
+            ReplayInputError: shock and forced flow move a price by more than 25 log units.
+        """
+        keys = [str(row[0]) for row in self.con.execute(sqlfiles.load_sql("42_too_far")).fetchall()]
+        if keys:
+            place = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+            rule = "the shock and the forced flow move the price by more than 25 log units"
+            remedy = "correct depth (USD per unit of log price), impact.coefficient or the shock, or set impact.max_displacement"
+            raise ReplayInputError([Fault("depth", place, rule, remedy, len(keys))])
+
+    def round(self, step: int, round_no: int) -> bool:
+        """Run one round; return whether anything was filled, taken over or deleveraged."""
+        self.set_time(step, round_no)
+        self.run("35_round")
+        if round_no > 1:
+            self.run("40_mark")
+        self.refuse_far_prices()
+        self.run("45_active")
+        if self.any("replay_wanted"):
+            self.run("50_margin", "55_breach")
+        if self.any("replay_breach"):
+            self.run("57_order")
+        if (
+            round_no == 1
+            and self.has_hedges
+            and self.any("replay_hedge where due_seconds <= (select seconds from replay_clock)")
+        ):
+            self.run("58_rehedge")
+        if self.any("replay_order"):
+            self.run("60_fill", "62_apply")
+        if self.any("replay_breach") or self.any("replay_fill"):
+            self.run("63_taken", "50_margin", "65_takeover", "62_apply")
+        happened = self.any("replay_fill") or self.any("replay_taken")
+        may_call = self.has_policy and self.any(
+            "replay_leg as l inner join replay_unit as u on l.unit_no = u.unit_no where u.kind = 'fund'"
+        )
+        if happened or may_call:
+            self.run("66_funds", "50_margin", "67_purse")
+            if self.has_policy:
+                self.run("70_call")
+                if self.any("replay_call where wanted > 0"):
+                    self.run("50_margin", "75_deleverage", "62_apply")
+            self.run("80_settle", "62_apply")
+        return happened or self.any("replay_slice")
