@@ -10,24 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from dagster_project.lib.errors import DeleverError, UsageError
 from dagster_project.lib.home import PROJECT_ROOT, Home
+from dagster_project.replay_cli import replay, reverse, sweep
+from dagster_project.screen import ERR, FOLDER, OUT
 
 if TYPE_CHECKING:
     from dagster_project.pipeline import LiveAsk
 
-PIPED_WIDTH = 160
-"""Columns where the output is no terminal and nothing says how wide it is: tables are not to lose text in a file."""
-
-_WIDTH = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
-OUT = Console(width=_WIDTH)
-ERR = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 INTERNAL_ERROR = 70
 """Exit code of a fault in Delever itself (sysexits.h: EX_SOFTWARE)."""
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -357,59 +350,9 @@ def event_remove(event_id: str) -> None:
     OUT.print(f"Event '{event_id}' removed. Run `delever run` or the models to publish without it.")
 
 
-@cli.group(invoke_without_command=True)
-@click.option("--book", type=FOLDER, help="folder with the position book (docs/method_replay.md)")
-@click.option(
-    "--scenario",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="scenario YAML, e.g. scenarios/first_fall.yaml",
-)
-@click.option("--out", type=FOLDER, help="folder to write stress_*.parquet into")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="override a scenario's key (dotted); may be repeated"
-)
-@click.pass_context
-def replay(
-    ctx: click.Context, book: Path | None, scenario: Path | None, out: Path | None, overrides: tuple[str, ...]
-) -> None:
-    """Replay a scenario over a position book: --book, --scenario and --out are needed.
-
-    Reads and writes these folders only; the warehouse and the published snapshot stay as they are.
-    """
-    if ctx.invoked_subcommand is not None:
-        return
-    if book is None or scenario is None or out is None:
-        missing = [
-            name for name, given in (("--book", book), ("--scenario", scenario), ("--out", out)) if given is None
-        ]
-        raise click.UsageError(f"Missing option {', '.join(missing)}.", ctx)
-    from dagster_project.replay.engine import run_replay  # noqa: PLC0415
-    from dagster_project.summary import show_replay  # noqa: PLC0415
-
-    with ERR.status("replaying") as status:
-        result = run_replay(
-            book,
-            scenario,
-            out=out,
-            overrides=overrides,
-            progress=lambda step, steps: status.update(f"replaying: step {step} of {steps}"),
-        )
-    show_replay({"scenario": result.scenario, "source_class": result.source_class, **result.summary}, OUT)
-    OUT.print(f"Tables: {out}/stress_*.parquet")
-
-
-@replay.command("explain")
-@click.argument("run")
-@click.option("--account", help="tell what happened to this account")
-@click.option("--venue", help="tell what happened at this venue")
-def replay_explain(run: str, account: str | None, venue: str | None) -> None:
-    """Tell the story of an account or a venue in a replay: RUN is a folder written with --out, or a run_id of the snapshot."""
-    from dagster_project.replay.explain import explain  # noqa: PLC0415
-
-    if account is None and venue is None:
-        raise UsageError("Name an account or a venue: --account A or --venue V.")
-    for seconds, round_no, who, what in explain(Home.from_env(), run, account, venue):
-        OUT.print(f"{seconds:>9g} s  round {round_no:<3} {who}: {what}", markup=False, highlight=False, soft_wrap=True)
+cli.add_command(replay)
+cli.add_command(sweep)
+cli.add_command(reverse)
 
 
 @cli.command()

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from dagster_project.lib.home import PROJECT_ROOT
-from dagster_project.replay.columns import RUN, STRESS_COLUMNS, head_of
+from dagster_project.replay.columns import RUN, SEARCH_COLUMNS, STRESS_COLUMNS, head_of
 from dagster_project.replay.columns import Column as StressColumn
 from dagster_project.replay.output import STRESS_TABLES
 from schemas.marts import MART_MODELS
@@ -120,13 +120,17 @@ def _values(column: dict[str, Any], description: str) -> str:
 
 def _stress() -> Iterator[str]:
     run = ", ".join(f"`{name}`" for name in RUN)
-    yield "## Stress tables\n\nResults of the replay; inputs, columns and limits: [method_replay.md](method_replay.md). All"
-    yield f"begin with {run}.\n"
+    yield "## Stress tables\n\nResults of the replay; inputs, columns and limits: [method_replay.md](method_replay.md). Those of"
+    yield f"runs begin with {run}.\n"
     yield from _stress_columns(RUN)
     for table in STRESS_TABLES:
         grain, notes = (_line(part) for part in head_of(table))
         yield f"### `{table}`\n\n{grain} Units: {notes}\n"
         yield from _stress_columns(STRESS_COLUMNS[table])
+    for table, columns in SEARCH_COLUMNS.items():
+        grain, notes = (_line(part) for part in head_of(table))
+        yield f"### `{table}`\n\n{grain} Units: {notes}\n"
+        yield from _stress_columns(columns)
 
 
 def _stress_columns(columns: Mapping[str, StressColumn]) -> Iterator[str]:

@@ -29,6 +29,9 @@ SEQUENCES = {
 }
 """The jobs that make up a profile's whole path, in order; the first is ingestion."""
 
+DEMO_SCENARIO = "first_fall"
+"""What the demo replays."""
+
 SAMPLE_YEAR = (date(2025, 1, 1), date(2025, 12, 31))
 
 
@@ -39,12 +42,14 @@ class Step:
     Args:
         job: Its name.
         days: First and last day, for jobs over days.
+        partition: The partition, for jobs over something else.
         keys: Assets to make; all of the job's when None.
         ops: Configuration by op.
     """
 
     job: str
     days: tuple[date, date] | None = None
+    partition: str | None = None
     keys: tuple[dg.AssetKey, ...] | None = None
     ops: Mapping[str, Any] = field(default_factory=dict)
 
@@ -109,7 +114,7 @@ def reread(home: Home, days: Mapping[str, tuple[date, date]], console: Console) 
     """
     from dagster_project.defs.ingest.keys import raw_key  # noqa: PLC0415
 
-    steps = [Step("reread", span, (raw_key(dataset),)) for dataset, span in sorted(days.items())]
+    steps = [Step("reread", span, keys=(raw_key(dataset),)) for dataset, span in sorted(days.items())]
     execute(home, home.profile(), steps, console)
 
 
@@ -117,7 +122,7 @@ def plan(profile: str, days: Days, folder: Path | None, live: LiveAsk | None) ->
     """The jobs of a profile, in order, with their days, assets and configuration."""
     first, *following = SEQUENCES[profile]
     # Days belong to ingestion, the first job; what follows is made whole.
-    rest = [Step(name) for name in following]
+    rest = [Step(name, partition=DEMO_SCENARIO if name == "replay" else None) for name in following]
     if profile == "live":
         return [*_live_steps(first, days, live or LiveAsk()), *rest]
     if profile == "demo":
@@ -137,8 +142,8 @@ def _sample_steps(job: str, days: tuple[date, date]) -> list[Step]:
     long += [raw_key(f"{feed}__{entity}") for feed, entity in sorted(YEAR_LONG)]
     short = [raw_key(f"{feed}__{entity}") for feed, entity in sorted(SAMPLED - YEAR_LONG)]
     around = max(days[0], AROUND_EVENT[0]), min(days[1], AROUND_EVENT[1])
-    steps = [Step(job, days, (dg.AssetKey(["landing", "sample"]), *long))]
-    return [*steps, Step(job, around, tuple(short))] if around[0] <= around[1] else steps
+    steps = [Step(job, days, keys=(dg.AssetKey(["landing", "sample"]), *long))]
+    return [*steps, Step(job, around, keys=tuple(short))] if around[0] <= around[1] else steps
 
 
 def _live_steps(job: str, days: Days, live: LiveAsk) -> list[Step]:
@@ -180,7 +185,7 @@ def _live_steps(job: str, days: Days, live: LiveAsk) -> list[Step]:
     def step(feeds: list[Feed], span: tuple[date, date]) -> Step:
         keys = [key for feed in feeds for key in (landing_key(feed), raw_key(feed.dataset_name))]
         ops = {f"landing__{feed.name}__{feed.entity}": {"config": _fetch_of(feed, live)} for feed in feeds}
-        return Step(job, span, tuple(keys), ops)
+        return Step(job, span, keys=tuple(keys), ops=ops)
 
     now = datetime.now(UTC)
     spans = sorted({feed.present(now) for feed in present}, reverse=True)
@@ -225,6 +230,7 @@ def execute(home: Home, profile: str, steps: Sequence[Step], console: Console) -
                 result = job.execute_in_process(
                     instance=instance,
                     tags={CLI_TAG: "true"} | (range_tags(*step.days) if step.days else {}),
+                    partition_key=step.partition,
                     asset_selection=list(step.keys) if step.keys else None,
                     run_config={"loggers": {"progress": {}}, "ops": dict(step.ops)},
                     raise_on_error=False,

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_project.defs.ingest.keys import landing_key, raw_key
 from dagster_project.defs.ingest.partitions import DAILY, range_tags
 from dagster_project.defs.ingest.polls import FRESHNESS_CHECKS, build_poll_schedule
+from dagster_project.defs.replay.assets import SCENARIOS, SWEEPS
 from dagster_project.lib.errors import DeleverError
 from dagster_project.lib.resources import HomeResource
 from dagster_project.sources import files
@@ -27,7 +28,7 @@ RAW_FILES = dg.AssetSelection.assets(*(raw_key(dataset.name) for dataset in file
 DATA_GAP = dg.AssetSelection.assets(["raw", "data_gap"])
 MODELS = DATA_GAP | dg.AssetSelection.groups("seeds", "staging", "intermediate", "marts")
 PUBLISHED = dg.AssetSelection.groups("published")
-STRESS = dg.AssetSelection.groups("stress")
+BOOK = dg.AssetSelection.assets(["landing", "book"])
 
 
 def _of(feeds: Iterable[Feed]) -> dg.AssetSelection:
@@ -69,9 +70,26 @@ reread_job = dg.define_asset_job(
 
 replay_job = dg.define_asset_job(
     "replay",
-    selection=dg.AssetSelection.assets(["landing", "book"]) | STRESS,
-    description="One replay of a scenario over a position book, into the warehouse.",
+    selection=BOOK | dg.AssetSelection.assets(["stress", "replay"]),
+    partitions_def=SCENARIOS,
+    description="One replay of a scenario, the partition, over a position book, into the warehouse.",
 )
+
+sweep_job = dg.define_asset_job(
+    "sweep",
+    selection=BOOK | dg.AssetSelection.assets(["stress", "sweep"]),
+    partitions_def=SWEEPS,
+    description="Every run of a sweep, the partition, over a position book, into the warehouse.",
+)
+
+reverse_job = dg.define_asset_job(
+    "reverse",
+    selection=BOOK | dg.AssetSelection.assets(["stress", "reverse"]),
+    partitions_def=SCENARIOS,
+    description="The smallest shock of a scenario, the partition, at which something goes wrong. Choose what in the launchpad.",
+)
+
+REPLAYS = (replay_job, sweep_job, reverse_job)
 
 models_job = dg.define_asset_job(
     "models",
@@ -202,7 +220,7 @@ def models_after_ingestion(context: dg.RunStatusSensorContext) -> dg.RunRequest 
 def jobs() -> dg.Definitions:
     """Everything above, by name: a dict of jobs is not found by the loader."""
     return dg.Definitions(
-        jobs=[*INGEST.values(), *POLLS.values(), freshness_job, reread_job, replay_job, models_job, daily_job],
+        jobs=[*INGEST.values(), *POLLS.values(), freshness_job, reread_job, *REPLAYS, models_job, daily_job],
         schedules=[daily_schedule, *POLL_SCHEDULES, freshness_schedule],
         sensors=[files_inbox, models_after_ingestion],
     )

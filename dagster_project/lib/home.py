@@ -63,6 +63,11 @@ class Home:
         return editions[-1] if editions else self.landing / "sample" / "book"
 
     @property
+    def scenarios(self) -> Path:
+        """A user's own scenarios and sweeps, beside those that come with Delever."""
+        return self.root / "scenarios"
+
+    @property
     def scratch(self) -> Path:
         """Temporary files on the same file system as their targets, so that a rename is atomic."""
         return self.root / "tmp"

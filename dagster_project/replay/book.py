@@ -218,7 +218,7 @@ def _cast(column: Column) -> str:
 
 
 def _load_table(con: duckdb.DuckDBPyConnection, table: str, path: Path, links: Path) -> list[Fault]:
-    """Read one file into the temporary table ``book_<table>`` with cast columns; return its faults.
+    """Read one file into the table ``book_<table>`` with cast columns; return its faults.
 
     The table is created only when all its required columns exist.
     """
@@ -242,7 +242,7 @@ def _load_table(con: duckdb.DuckDBPyConnection, table: str, path: Path, links: P
         )
         values = ", ".join(_cast(column) for column in TABLES[table])
         con.execute(
-            f"create or replace temp table book_{table} as select {values} from (select {raw} from {reader})",
+            f"create or replace table book_{table} as select {values} from (select {raw} from {reader})",
             [str(link)],
         )
     except duckdb.Error as error:
@@ -343,7 +343,7 @@ def _digest(con: duckdb.DuckDBPyConnection, source_class: str) -> str:
 
 
 def load_book(con: duckdb.DuckDBPyConnection, folder: Path, links: Path) -> tuple[BookInfo | None, list[Fault]]:
-    """Read and check a book into the temporary tables ``book_<table>``.
+    """Read and check a book into the tables ``book_<table>``, which every cursor of the connection sees.
 
     Args:
         con: connection that may read `links` and `folder`.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dagster_project.replay.output import STRESS_TABLES
+from dagster_project.replay.output import REVERSE_TABLE, STRESS_TABLES, SWEEP_TABLE
 from dagster_project.replay.sqlfiles import load_sql, sql_names
 
 
@@ -125,6 +125,8 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "mark_price": Column(
             "double", "USD per base asset", "Price that margin is checked at, of own book and composite."
         ),
+        "index_log_move": Column("double", LOG, "Move of the index against t0."),
+        "book_log_move": Column("double", LOG, "Move of the venue's book against t0: index_log_move - displacement."),
         "displacement": Column(
             "double", LOG, "How far forced flow pushed the book below the index; negative in a squeeze."
         ),
@@ -255,6 +257,18 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
             "bigint", "count", "Residual, must be 0: events though nothing moved and every account was solvent."
         ),
     },
+    "stress_score": {
+        "event": Column("varchar", "text", "Event that the scenario is held against."),
+        "metric": Column("varchar", "text", "What is compared; docs/method_replay.md defines each."),
+        "subject": Column(
+            "varchar", "text", "Venue, asset, tier or bound that the metric is of; all: of the whole run."
+        ),
+        "value": Column("double", "fraction", "What the run gives; a count or seconds where the metric says so.", True),
+        "low": Column("double", "fraction", "Lower bound of the band, inclusive; in the unit of value."),
+        "high": Column("double", "fraction", "Upper bound of the band, inclusive; in the unit of value."),
+        "is_met": Column("boolean", "text", "Whether the value lies in the band."),
+        "source": Column("varchar", "text", "Where the band is from, and what of it is our choice."),
+    },
     "stress_summary": {
         "contracts": Column("bigint", "count", "Contracts of the book."),
         "positions": Column("bigint", "count", "Positions of the book that are not flat."),
@@ -281,20 +295,74 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "balanced_usd": Column(
             "double", USD, f"Positions that makers took before the shock, absolute values summed, {INDEX}."
         ),
-        "spectral_radius": Column("double", "number", "Not computed: null.", True),
-        "score": Column("double", "fraction", "Not computed: null.", True),
+        "spectral_radius": Column(
+            "double",
+            "number",
+            "Largest over the assets of the spectral radius of what forced flow at each venue does to the marks of all, "
+            "a secant over the run: 1 and above is explosive.",
+            True,
+        ),
+        "score": Column(
+            "double",
+            "fraction",
+            "Share of stress_score's bands that the run met; null where the scenario names no event.",
+            True,
+        ),
     },
 }
 
 
+_OF_SEARCH = {
+    "scenario": RUN["scenario"],
+    "book_hash": RUN["book_hash"],
+    "source_class": RUN["source_class"],
+}
+SEARCH_COLUMNS: dict[str, dict[str, Column]] = {
+    SWEEP_TABLE: {
+        "sweep_id": Column("varchar", "text", "16 hex digits made from the ids of the sweep's runs."),
+        **_OF_SEARCH,
+        "run_no": Column("integer", "count", "Place of the run in the sweep, from 1."),
+        "run_id": Column("varchar", "text", "Run in the other tables; runs of one meaning share it."),
+        "parameter": Column("varchar", "text", "Dotted key of the scenario that the run sets, or what_if."),
+        "value": Column("varchar", "text", "What it is set to, as JSON; a name as it is."),
+        "fault": Column("varchar", "text", "Why the run failed: it has no rows elsewhere; null if it did not.", True),
+    },
+    REVERSE_TABLE: {
+        "reverse_id": Column("varchar", "text", "16 hex digits made from scenario, book and search."),
+        **_OF_SEARCH,
+        "outcome": Column("varchar", "text", "What was looked for: one of `delever reverse --list`."),
+        "unit": Column("varchar", "text", "Unit of value and outcome_limit."),
+        "outcome_limit": Column("double", "number", "The outcome happens above it."),
+        "multiplier": Column("double", "number", "Factor on the scenario's shock."),
+        "shock_log_move": Column("double", LOG, "Largest move of the shock's paths at that factor, signed."),
+        "value": Column("double", "number", "The outcome's number; null if the replay failed.", True),
+        "is_beyond": Column(
+            "boolean", "text", "Whether value is above outcome_limit; null if the replay failed.", True
+        ),
+        "bracket": Column(
+            "varchar",
+            "text",
+            "below, beyond: the tried factors between which the outcome first happens; null for the others.",
+            True,
+        ),
+        "run_id": Column("varchar", "text", "Id of the replay with shock_multiplier at that factor; it is not stored."),
+        "fault": Column("varchar", "text", "Why the replay failed; null if it did not.", True),
+    },
+}
+"""Tables that are not of a single run."""
+
+
 def columns_of(table: str) -> dict[str, Column]:
     """Columns of a result table, in their order."""
-    return RUN | STRESS_COLUMNS[table]
+    return SEARCH_COLUMNS[table] if table in SEARCH_COLUMNS else RUN | STRESS_COLUMNS[table]
 
 
 def head_of(table: str) -> tuple[str, str]:
     """Grain, and units and notes, of a result table, from the comment that its SQL begins with."""
-    (name,) = (name for name in sql_names() if name.endswith(table.removeprefix("stress")))
+    if table in SEARCH_COLUMNS:
+        name = f"{table.removeprefix('stress_')}/{table}"
+    else:
+        (name,) = (name for name in sql_names() if name.endswith(table.removeprefix("stress")))
     head = load_sql(name).partition("\ncreate ")[0]
     comment = " ".join(" ".join(re.findall(r"^-- ?(.*)$", head, flags=re.MULTILINE)).split())
     grain, _, notes = comment.removeprefix("Grain: ").partition(" Units: ")
@@ -303,7 +371,7 @@ def head_of(table: str) -> tuple[str, str]:
 
 def comments() -> Iterator[tuple[str, str | None, str]]:
     """Table, column (None: the table itself) and what a reader of the warehouse should be told of it."""
-    for table in STRESS_TABLES:
+    for table in (*STRESS_TABLES, *SEARCH_COLUMNS):
         grain, notes = head_of(table)
         yield table, None, f"{grain} Units: {notes}"
         for name, column in columns_of(table).items():

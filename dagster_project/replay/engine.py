@@ -16,6 +16,7 @@ from typing import Any, TypedDict, Unpack
 
 import duckdb
 
+from dagster_project.lib.duck import literal
 from dagster_project.replay import sqlfiles
 from dagster_project.replay.book import BookInfo, load_book, real_folders
 from dagster_project.replay.clock import Clock
@@ -85,20 +86,15 @@ def _residuals(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return {name: int(value) for name, value in row.items()}
 
 
-def _tag_tables(con: duckdb.DuckDBPyConnection, constants: Mapping[str, str]) -> None:
-    """Put the constant columns of a run before the columns of every result table.
+def tagged(con: duckdb.DuckDBPyConnection, tables: Sequence[str], tags: Mapping[str, str]) -> None:
+    """Put the constant columns of a run before the columns of its result tables.
 
     One-value ENUMs: a million rows would otherwise carry the same hashes a million times.
     """
-    for name, value in constants.items():
-        literal = value.replace("'", "''")
-        con.execute(f"create type tag_{name} as enum ('{literal}')")
-    tags = ", ".join(
-        f"'{value.replace(chr(39), chr(39) * 2)}'::tag_{name} as {name}" for name, value in constants.items()
-    )
-    for table in STRESS_TABLES:
+    items = ", ".join(f"{literal(value)}::enum({literal(value)}) as {name}" for name, value in tags.items())
+    for table in tables:
         con.execute(f"alter table {table} rename to untagged_{table}")
-        con.execute(f"create temp view {table} as select {tags}, * from untagged_{table}")
+        con.execute(f"create temp view {table} as select {items}, * from untagged_{table}")
 
 
 class Options(TypedDict, total=False):
@@ -141,8 +137,8 @@ def run_replay(
     faults = [] if out is None else output_faults(out)
     with staging(out if not faults else None) as stage:
         folders = [stage] if stage else []
-        with played(book, scenario, overrides, folders=folders, faults=faults, **options) as run:
-            return _finish(run.con, run.book, run.scenario, stage, out)
+        with played(book, scenario, overrides, folders=folders, faults=faults, **options) as run, translated():
+            return _finish(run, stage, out)
 
 
 @dataclass(frozen=True)
@@ -187,48 +183,141 @@ def played(
         ReplayInputError: book, scenario or options are refused, with every fault found.
         ReplayError: DuckDB gave up, or a step does not come to rest.
     """
-    book = Path(book)
     parsed, scenario_faults = load_scenario(scenario, overrides)
     found = [*faults, *scenario_faults]
+    scenarios = [] if parsed is None else [parsed]
+    with opened(book, scenarios, folders=folders, faults=found, **options) as table:
+        with translated():
+            play(table.con, scenarios[0], options.get("progress"))
+        yield Played(table.con, table.book, scenarios[0])
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A book that was checked and stands ready for runs.
+
+    Attributes:
+        con: private DuckDB with the book in tables ``book_*``; a run's own tables are temporary, so each cursor can hold one.
+        book: what is known of the book.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    book: BookInfo
+
+
+@contextmanager
+def opened(
+    book: Path,
+    scenarios: Sequence[Scenario],
+    *,
+    folders: Sequence[Path] = (),
+    faults: Sequence[Fault] = (),
+    **options: Unpack[Options],
+) -> Iterator[Opened]:
+    """Read and check a book, and the scenarios' names against its own.
+
+    Args:
+        book: folder with one Parquet or CSV file per book table.
+        scenarios: what will be played over it.
+        folders: folders that the connection may write to.
+        faults: faults that the caller found already; they are listed with those found here.
+        options: see `Options`.
+
+    Yields:
+        The book; its connection closes with the context.
+
+    Raises:
+        ReplayInputError: book, scenarios or options are refused, with every fault found.
+        ReplayError: DuckDB gave up.
+    """
+    book = Path(book)
     private = Path(tempfile.mkdtemp(prefix="delever-replay-"))
     try:
         links = private / "book"
         links.mkdir()
-        con = _connect(
-            [links, *real_folders(book), *folders],
-            private / "spill",
-            options.get("memory_limit"),
-            options.get("threads"),
-        )
+        allowed = [links, *real_folders(book), *folders]
+        con = _connect(allowed, private / "spill", options.get("memory_limit"), options.get("threads"))
         try:
-            info, book_faults = load_book(con, book, links)
-            found += book_faults
-            if info is not None and parsed is not None:
-                found += book_faults_of_scenario(con, parsed)
-            if found or info is None or parsed is None:
+            with translated():
+                info, book_faults = load_book(con, book, links)
+                found = [*faults, *book_faults]
+                if info is not None:
+                    for scenario in scenarios:
+                        found += [fault for fault in book_faults_of_scenario(con, scenario) if fault not in found]
+            if found or info is None:
                 raise ReplayInputError(found)
-            put_scenario(con, parsed)
-            clock = Clock(con, parsed, options.get("progress"))
-            clock.prepare()
-            clock.play()
-            yield Played(con, info, parsed)
-        except duckdb.ConversionException as error:
-            rule = "an amount of an account grew beyond 9e12 USD: the price left every scale"
-            remedy = "correct depth (USD per unit of log price), impact.coefficient or the shock, or set impact.max_displacement"
-            raise ReplayInputError([Fault("depth", "", rule, remedy)]) from error
-        except duckdb.Error as error:
-            first = str(error).strip().splitlines()[0]
-            raise ReplayError(f"DuckDB could not finish the replay: {first}. Nothing was written.") from error
+            yield Opened(con, info)
         finally:
             con.close()
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _finish(
-    con: duckdb.DuckDBPyConnection, info: BookInfo, scenario: Scenario, stage: Path | None, out: Path | None
-) -> ReplayResult:
-    """Check the ledger, make the result tables and write them if asked."""
+@contextmanager
+def translated() -> Iterator[None]:
+    """Say DuckDB's errors in the replay's words.
+
+    Raises:
+        ReplayInputError: an amount left every scale.
+        ReplayError: DuckDB gave up, for example for lack of memory or disk.
+    """
+    try:
+        yield
+    except duckdb.ConversionException as error:
+        rule = "an amount of an account grew beyond 9e12 USD: the price left every scale"
+        remedy = (
+            "correct depth (USD per unit of log price), impact.coefficient or the shock, or set impact.max_displacement"
+        )
+        raise ReplayInputError([Fault("depth", "", rule, remedy)]) from error
+    except duckdb.Error as error:
+        first = str(error).strip().splitlines()[0]
+        raise ReplayError(f"DuckDB could not finish the replay: {first}. Nothing was written.") from error
+
+
+def play(
+    con: duckdb.DuckDBPyConnection, scenario: Scenario, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Play a scenario over the book of a connection; its state is in the connection's tables ``replay_*``.
+
+    Args:
+        con: connection, or a cursor of it, with a checked book (`opened`).
+        scenario: a scenario whose names were checked against the book.
+        progress: called with (step, steps) after every step.
+
+    Raises:
+        ReplayInputError: a price leaves every scale.
+        ReplayError: a step does not come to rest.
+        duckdb.Error: DuckDB gave up; see `translated`.
+    """
+    put_scenario(con, scenario)
+    clock = Clock(con, scenario, progress)
+    clock.prepare()
+    clock.play()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run found, with its tables in the connection that played it.
+
+    Attributes:
+        run_id: 16 hex digits made from the hashes of scenario and book.
+        tags: constant columns of every table of the run, run_id first.
+        summary: the row of ``stress_summary``.
+        residuals: invariant name to residual, all 0.
+    """
+
+    run_id: str
+    tags: dict[str, str]
+    summary: dict[str, Any]
+    residuals: dict[str, int]
+
+
+def results(con: duckdb.DuckDBPyConnection, info: BookInfo, scenario: Scenario) -> Found:
+    """Check the ledger of a run that was played and make its tables ``stress_*`` in the connection.
+
+    Raises:
+        ReplayInvariantError: a conservation law does not hold (a defect of the engine).
+    """
     residuals = _residuals(con)
     if any(residuals.values()):
         raise ReplayInvariantError(residuals)
@@ -236,43 +325,60 @@ def _finish(
         if name.startswith("9"):
             con.execute(sqlfiles.load_sql(name))
     summary = _named_row(con, "select * from stress_summary")
-
     scenario_hash = scenario.digest()
-    run_id = hashlib.sha256(f"{scenario_hash} {info.digest}".encode()).hexdigest()[:16]
-    _tag_tables(
-        con,
-        {
-            "run_id": run_id,
-            "scenario": scenario.scenario,
-            "scenario_hash": scenario_hash,
-            "book_hash": info.digest,
-            "source_class": info.source_class,
-        },
-    )
+    tags = {
+        "run_id": run_id_of(scenario_hash, info.digest),
+        "scenario": scenario.scenario,
+        "scenario_hash": scenario_hash,
+        "book_hash": info.digest,
+        "source_class": info.source_class,
+    }
+    tagged(con, STRESS_TABLES, tags)
+    return Found(tags["run_id"], tags, summary, residuals)
+
+
+def run_id_of(scenario_hash: str, book_hash: str) -> str:
+    """Return the id of a run: the same inputs give the same."""
+    return hashlib.sha256(f"{scenario_hash} {book_hash}".encode()).hexdigest()[:16]
+
+
+def _finish(run: Played, stage: Path | None, out: Path | None) -> ReplayResult:
+    """Make the result tables and write them if asked."""
+    found = results(run.con, run.book, run.scenario)
     written: tuple[Path, ...] = ()
     if stage is not None and out is not None:
-        written = write_tables(con, STRESS_TABLES, stage, out)
+        written = write_tables(run.con, {name: f"from {name}" for name in STRESS_TABLES}, stage, out)
     return ReplayResult(
-        run_id=run_id,
-        scenario=scenario.scenario,
-        scenario_hash=scenario_hash,
-        book_hash=info.digest,
-        source_class=info.source_class,
-        origin=info.origin,
-        summary=summary,
-        residuals=residuals,
+        run_id=found.run_id,
+        scenario=run.scenario.scenario,
+        scenario_hash=found.tags["scenario_hash"],
+        book_hash=run.book.digest,
+        source_class=run.book.source_class,
+        origin=run.book.origin,
+        summary=found.summary,
+        residuals=found.residuals,
         tables=STRESS_TABLES,
         written=written,
-        _arrow={name: con.execute(f"from {name}").to_arrow_table() for name in STRESS_TABLES},
+        _arrow={name: run.con.execute(f"from {name}").to_arrow_table() for name in STRESS_TABLES},
     )
 
 
 __all__ = [
     "Fault",
+    "Found",
+    "Opened",
+    "Options",
+    "Played",
     "ReplayError",
     "ReplayInputError",
     "ReplayInvariantError",
     "ReplayOutputError",
     "ReplayResult",
+    "opened",
+    "play",
+    "played",
+    "results",
+    "run_id_of",
     "run_replay",
+    "translated",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from dagster_project.lib.duck import literal
 from dagster_project.replay.faults import Fault, ReplayOutputError
 
 STRESS_TABLES = (
@@ -24,8 +25,11 @@ STRESS_TABLES = (
     "stress_event",
     "stress_owner",
     "stress_ledger",
+    "stress_score",
     "stress_summary",
 )
+"""Result tables of one replay."""
+SWEEP_TABLE, REVERSE_TABLE = "stress_sweep", "stress_reverse"
 
 
 @dataclass(frozen=True)
@@ -97,16 +101,30 @@ def staging(out: Path | None) -> Iterator[Path | None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_tables(con: duckdb.DuckDBPyConnection, tables: tuple[str, ...], stage: Path, out: Path) -> tuple[Path, ...]:
-    """Write all tables as Parquet to `stage`, then move them into `out`, each by an atomic rename.
+def copy_table(con: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
+    """Write a table or query as one Parquet file.
+
+    Raises:
+        duckdb.Error: it cannot be written.
+    """
+    con.execute(f"copy ({query}) to {literal(target)} (format parquet, compression zstd)")
+
+
+def write_tables(con: duckdb.DuckDBPyConnection, tables: Mapping[str, str], stage: Path, out: Path) -> tuple[Path, ...]:
+    """Write tables as Parquet to `stage`, then move them into `out`, each by an atomic rename.
+
+    Args:
+        con: connection that may write to `stage`.
+        tables: name of a file without its ending, and the query of its rows.
+        stage: a private folder on the file system of `out`.
+        out: folder, made if it does not exist.
 
     Raises:
         ReplayOutputError: a file cannot be written; `out` is as it was unless the last renames failed.
     """
     try:
-        for name in tables:
-            target = str(stage / f"{name}.parquet").replace("'", "''")
-            con.execute(f"copy (from {name}) to '{target}' (format parquet, compression zstd)")
+        for name, query in tables.items():
+            copy_table(con, query, stage / f"{name}.parquet")
         out.mkdir(parents=True, exist_ok=True)
         for name in tables:
             (stage / f"{name}.parquet").replace(out / f"{name}.parquet")

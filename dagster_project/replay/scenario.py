@@ -13,6 +13,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +25,8 @@ from dagster_project.replay.faults import Fault, printable
 from dagster_project.replay.yaml_input import YamlRefused, parse_yaml, read_yaml
 
 TIERS = ("major", "mid", "tail")
+SWEEP_KEYS = ("grid", "what_if")
+"""Keys that make a scenario file a sweep (`grid.py`)."""
 _MAX_LOG_MOVE = 10.0
 _MAX_POINTS = 100_000
 _MAX_SECONDS = 1e9
@@ -136,6 +139,8 @@ class FundRule(_Model):
 
     mode: Literal["cash_pool", "vault"] | None = None
     """cash_pool or vault, for every pool of the venue; null: as the book's fund row says, cash_pool without one."""
+    multiplier: Annotated[Number, Field(ge=0, le=1000)] = 1.0
+    """Factor on the balance of every pool of the venue."""
 
 
 class Adl(_Model):
@@ -254,6 +259,8 @@ class Scenario(_Model):
     """Paths of the index by scope: ``{"all": path}``, ``{"driver": asset, "path": path}`` (times each contract's beta),
     or ``{base asset, collateral asset or tier: path}``, of which the nearest scope wins. A path is a list of [seconds,
     log move against t0]: the first at 0 seconds, linear in between, the last value held."""
+    shock_multiplier: Annotated[Number, Field(ge=0, le=100)] = 1.0
+    """Factor on every log move of the shock's paths; a reverse stress test looks for the smallest that does harm."""
     impact: Impact = Impact()
     """How forced notional moves prices."""
     depth: Depth = Depth()
@@ -264,6 +271,8 @@ class Scenario(_Model):
     """Rules under `default`, overridden by venue key by key; ``preset: name`` of a venue puts shipped ones between."""
     owners: Owners = Owners()
     """What owners of several accounts do."""
+    score: StrictStr | None = None
+    """Event whose bands the run is held against (scores/*.yaml); null: none."""
     seed: Count = 0
     """Seed of anything random; the engine itself draws nothing."""
 
@@ -283,9 +292,18 @@ class Scenario(_Model):
 
     def moves_at(self, seconds: float) -> list[tuple[str, str, float]]:
         """Return (scope, name, log move) at a time, scope being ``driver``, ``all`` or ``name`` (asset or tier)."""
+        factor = self.shock_multiplier
         if self.driver() is not None:
-            return [("driver", str(self.driver()), move_at(self.shock["path"], seconds))]
-        return [("all" if name == "all" else "name", name, move_at(path, seconds)) for name, path in self.shock.items()]
+            return [("driver", str(self.driver()), factor * move_at(self.shock["path"], seconds))]
+        return [
+            ("all" if name == "all" else "name", name, factor * move_at(path, seconds))
+            for name, path in self.shock.items()
+        ]
+
+    def largest_move(self) -> float:
+        """Return the largest log move of the shock's paths, up or down, signed, with the multiplier."""
+        paths = [self.shock["path"]] if self.driver() is not None else self.shock.values()
+        return self.shock_multiplier * max((float(move) for path in paths for _, move in path), key=abs)
 
     def collateral_price_at(self, venue: str, seconds: float) -> Price:
         """Return what a venue values collateral at: its last switch that has come, else its setting."""
@@ -310,29 +328,75 @@ def move_at(path: Sequence[Sequence[float]], seconds: float) -> float:
     return low + (high - low) * (seconds - start) / (end - start)
 
 
-# --- Presets ---
+# --- Shipped files ---
 
 
 @cache
+def _shipped(folder: str) -> tuple[str, ...]:
+    """Return the names of the YAML files of a folder beside this module."""
+    place = files("dagster_project.replay").joinpath(folder)
+    return tuple(sorted(path.name.removesuffix(".yaml") for path in place.iterdir() if path.name.endswith(".yaml")))
+
+
+def _shipped_yaml(folder: str, name: str) -> Any:  # noqa: ANN401 - any YAML value
+    """Return the content of a shipped file; a name from elsewhere is no part of a path.
+
+    Raises:
+        LookupError: there is no such file.
+    """
+    if name not in _shipped(folder):
+        raise LookupError(name)
+    text = files("dagster_project.replay").joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8")
+    return parse_yaml(text)
+
+
 def presets() -> tuple[str, ...]:
     """Return the names of the venues whose rules are shipped."""
-    folder = files("dagster_project.replay").joinpath("presets")
-    return tuple(sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml")))
+    return _shipped("presets")
 
 
 def preset_rules(name: str) -> Any:  # noqa: ANN401 - any YAML value
     """Return a venue's shipped rules as they stand in its file.
 
     Args:
-        name: one of `presets`; a name from elsewhere is no part of a path.
+        name: one of `presets`.
 
     Raises:
         LookupError: there is no such preset.
     """
-    if name not in presets():
-        raise LookupError(name)
-    text = files("dagster_project.replay").joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
-    return parse_yaml(text)
+    return _shipped_yaml("presets", name)
+
+
+def scored_events() -> tuple[str, ...]:
+    """Return the names of the events that a run can be held against."""
+    return _shipped("scores")
+
+
+class Band(_Model):
+    """What is known of an event: where a metric of `97_score.sql` lay."""
+
+    metric: StrictStr
+    """Name of the metric."""
+    subject: StrictStr
+    """Venue, asset, tier or bound that it is of."""
+    low: Number
+    """Least value that fits, in the metric's unit."""
+    high: Number
+    """Largest value that fits."""
+    source: StrictStr
+    """Where the band is from, and what of it is our choice."""
+
+
+def score_bands(event: str) -> list[Band]:
+    """Return the bands of an event.
+
+    Args:
+        event: one of `scored_events`.
+
+    Raises:
+        LookupError: there is no such event.
+    """
+    return [Band.model_validate(band) for band in _shipped_yaml("scores", event)["bands"]]
 
 
 def _with_preset(where: str, venue: str, rules: object) -> tuple[object, list[Fault]]:
@@ -567,24 +631,41 @@ def _cross_faults(where: str, raw: Mapping[str, Any]) -> list[Fault]:
 # --- The file ---
 
 
+def set_path(raw: dict[str, Any], key: str, value: object) -> str:
+    """Set what stands under a dotted key; ``venues.*.adl.policy`` sets it for every venue and the default.
+
+    Returns:
+        What is wrong with the key, or an empty text.
+    """
+    steps = key.strip().split(".")
+    if not all(steps):
+        return "not of the form dotted.key"
+    if steps[:2] == ["venues", "*"] and len(steps) > 2:
+        venues = raw.setdefault("venues", {})
+        names = {"default": None, **venues} if isinstance(venues, dict) else {}
+        wrong = [set_path(raw, ".".join(["venues", str(name), *steps[2:]]), value) for name in names]
+        return next((rule for rule in wrong if rule), "")
+    node: Any = raw
+    for step in steps[:-1]:
+        node = node.setdefault(step, {})
+        if not isinstance(node, dict):
+            return f"`{step}` has no keys below it"
+    node[steps[-1]] = deepcopy(value)
+    return ""
+
+
 def _apply_override(raw: dict[str, Any], override: str) -> Fault | None:
     """Set one ``dotted.key=yaml value`` in `raw`; return what is wrong with it."""
     key, sign, text = override.partition("=")
-    steps = key.strip().split(".")
     usage = "write --set venues.default.liquidation.fee_rate=0.0005"
-    if not sign or not all(steps):
+    if not sign:
         return Fault("override", override, "not of the form dotted.key=value", usage)
     try:
         value = parse_yaml(text)
     except YamlRefused as refused:
         return Fault("override", override, str(refused), usage)
-    node: Any = raw
-    for step in steps[:-1]:
-        node = node.setdefault(step, {})
-        if not isinstance(node, dict):
-            return Fault("override", override, f"`{step}` has no keys below it", usage)
-    node[steps[-1]] = value
-    return None
+    rule = set_path(raw, key, value)
+    return Fault("override", override, rule, usage) if rule else None
 
 
 def _plain(value: object, depth: int = 0) -> Any:  # noqa: ANN401 - any YAML value
@@ -619,6 +700,8 @@ def _validation_faults(where: str, error: ValidationError, stated: Mapping[Any, 
         key = _dotted(steps)
         if kind == "extra_forbidden":
             remedy = "remove it (see docs/method_replay.md for the accepted keys)"
+            if key in SWEEP_KEYS:
+                remedy = "it makes the file a sweep: use `delever sweep`, or remove it"
             faults.append(Fault(where, key, "unknown key", remedy))
         elif kind == "missing":
             faults.append(Fault(where, key, "required key is missing", "add it (see scenarios/smallest.yaml)"))
@@ -626,6 +709,31 @@ def _validation_faults(where: str, error: ValidationError, stated: Mapping[Any, 
             given = f", given {printable(repr(item['input']), 60)}"
             faults.append(Fault(where, key, item["msg"] + given, "correct the value"))
     return faults
+
+
+def read_raw(source: Path | Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, dict[str, Any], list[Fault]]:
+    """Read a scenario file as plain values, with overrides laid over it.
+
+    Args:
+        source: a YAML file, or the same content as a mapping.
+        overrides: ``dotted.key=yaml value`` strings, applied in order.
+
+    Returns:
+        What the source is called, its content (empty if it cannot be read) and every fault found.
+    """
+    where = "scenario"
+    remedy = "see scenarios/smallest.yaml for the format"
+    try:
+        if isinstance(source, Mapping):
+            raw = _plain(source)
+        else:
+            where = f"scenario {Path(source).name}"
+            raw = read_yaml(Path(source))
+    except YamlRefused as refused:
+        return where, {}, [Fault(where, "", str(refused), remedy)]
+    if not isinstance(raw, dict) or not raw or not all(isinstance(key, str) for key in raw):
+        return where, {}, [Fault(where, "", "not a mapping of keys to values", remedy)]
+    return where, raw, [fault for override in overrides if (fault := _apply_override(raw, override)) is not None]
 
 
 def load_scenario(
@@ -640,20 +748,24 @@ def load_scenario(
     Returns:
         The scenario (None if refused) and every fault found.
     """
-    where = "scenario"
-    try:
-        if isinstance(source, Mapping):
-            raw = _plain(source)
-        else:
-            where = f"scenario {Path(source).name}"
-            raw = read_yaml(Path(source))
-    except YamlRefused as refused:
-        return None, [Fault(where, "", str(refused), "see scenarios/smallest.yaml for the format")]
-    if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
-        return None, [Fault(where, "", "not a mapping of keys to values", "see scenarios/smallest.yaml for the format")]
-    faults = [fault for override in overrides if (fault := _apply_override(raw, override)) is not None]
+    where, raw, faults = read_raw(source, overrides)
+    if not raw:
+        return None, faults
+    scenario, more = validate(where, raw)
+    return (None if faults else scenario), faults + more
 
-    faults += _take_shock(where, raw.get("shock"))
+
+def validate(where: str, raw: dict[str, Any]) -> tuple[Scenario | None, list[Fault]]:
+    """Validate the content of a scenario file.
+
+    Args:
+        where: what the file is called in faults.
+        raw: its content; changed in place (presets and defaults are laid under the venues).
+
+    Returns:
+        The scenario (None if refused) and every fault found.
+    """
+    faults = _take_shock(where, raw.get("shock"))
     stated, venue_faults = _take_venues(where, raw)
     faults += venue_faults
     scenario = None
@@ -664,8 +776,26 @@ def load_scenario(
     name = raw.get("scenario")
     if isinstance(name, str) and not _NAME.fullmatch(name):
         faults.append(Fault(where, "scenario", "a name has 1 to 100 letters, digits, _ . : + -", "rename the scenario"))
+    event = raw.get("score")
+    if isinstance(event, str) and event not in scored_events():
+        remedy = f"name one of {', '.join(scored_events())}"
+        faults.append(Fault(where, "score", f"no bands are known of an event {printable(event, 40)}", remedy))
     faults += _cross_faults(where, raw)
     return (None if faults else scenario), faults
 
 
-__all__ = ["TIERS", "Scenario", "Venue", "load_scenario", "move_at", "preset_rules", "presets"]
+__all__ = [
+    "SWEEP_KEYS",
+    "TIERS",
+    "Scenario",
+    "Venue",
+    "load_scenario",
+    "move_at",
+    "preset_rules",
+    "presets",
+    "read_raw",
+    "score_bands",
+    "scored_events",
+    "set_path",
+    "validate",
+]

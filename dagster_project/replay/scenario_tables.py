@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import duckdb
 
 from dagster_project.replay.faults import Fault
-from dagster_project.replay.scenario import TIERS, Scenario, Venue, move_at
+from dagster_project.replay.scenario import TIERS, Scenario, Venue, move_at, score_bands
 
 _RUN = {
     "step_seconds": "double",
@@ -42,6 +42,7 @@ _VENUE = {
     "backstop_ratio": "double",
     "fee_rate": "double",
     "fund_mode": "varchar",
+    "fund_multiplier": "double",
     "adl_policy": "varchar",
     "adl_price": "varchar",
     "adl_trigger": "varchar",
@@ -59,10 +60,19 @@ _TRANSFER = {"source_venue": "varchar", "target_venue": "varchar", "seconds": "d
 _SLOWDOWN = {"venue": "varchar", "from_seconds": "double", "to_seconds": "double", "extra_seconds": "double"}
 _SHOCK = {"scope": "varchar", "name": "varchar", "log_move": "double"}
 _OWN_BOOK = {"venue": "varchar", "asset": "varchar", "log_move": "double"}
+_BAND = {
+    "band_no": "integer",
+    "event": "varchar",
+    "metric": "varchar",
+    "subject": "varchar",
+    "low": "double",
+    "high": "double",
+    "source": "varchar",
+}
 _COLLATERAL_PRICE = {"venue": "varchar", "price": "varchar"}
 
 
-def _put(
+def put(
     con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[object]]
 ) -> None:
     """Make a small table of these rows.
@@ -125,6 +135,7 @@ def _venue_row(name: str, rules: Venue, horizon: float) -> list[object]:
         close.backstop_ratio,
         close.fee_rate,
         rules.fund.mode,
+        rules.fund.multiplier,
         adl.policy,
         adl.price,
         adl.trigger,
@@ -142,19 +153,20 @@ def put_scenario(con: duckdb.DuckDBPyConnection, scenario: Scenario) -> None:
 
     Tables: ``scenario_run`` (one row), ``scenario_market``, ``scenario_venue`` (one row a venue of the book),
     ``scenario_collateral`` (assets that a venue names), ``scenario_transfer`` (every ordered pair of venues),
-    ``scenario_slowdown``, ``scenario_asset_path`` (assets with a shock path of their own).
+    ``scenario_slowdown``, ``scenario_asset_path`` (assets with a shock path of their own), ``scenario_band`` (of the event
+    that it is held against).
 
     Args:
         con: connection with the book in ``book_*``.
         scenario: the validated scenario.
     """
     venues = venues_of(con)
-    _put(con, "scenario_run", _RUN, [_run_row(scenario)])
+    put(con, "scenario_run", _RUN, [_run_row(scenario)])
     markets = scenario.impact.markets.items()
     rows = [("all" if name == "all" else "name", name, market.sigma, market.adv_usd) for name, market in markets]
-    _put(con, "scenario_market", _MARKET, rows)
+    put(con, "scenario_market", _MARKET, rows)
     horizon = scenario.clock.step_seconds * (scenario.clock.steps + 1)
-    _put(con, "scenario_venue", _VENUE, [_venue_row(name, scenario.venue(name), horizon) for name in venues])
+    put(con, "scenario_venue", _VENUE, [_venue_row(name, scenario.venue(name), horizon) for name in venues])
     # USD to micro-USD rounded as the SQL rounds everywhere
     con.execute(
         "create or replace temp table scenario_venue as select * exclude (partial_above_usd), "
@@ -166,14 +178,18 @@ def put_scenario(con: duckdb.DuckDBPyConnection, scenario: Scenario) -> None:
         for rules in [scenario.venue(name).collateral]
         for asset in sorted({*rules.ratio, *rules.own_book})
     ]
-    _put(con, "scenario_collateral", _COLLATERAL, valued)
+    put(con, "scenario_collateral", _COLLATERAL, valued)
     durations = scenario.owners.transfer_seconds
     pairs = [(a, b, durations.get(f"{a}>{b}", durations["default"])) for a in venues for b in venues]
-    _put(con, "scenario_transfer", _TRANSFER, pairs)
+    put(con, "scenario_transfer", _TRANSFER, pairs)
     slow = [(w.venue, w.from_seconds, w.to_seconds, w.extra_seconds) for w in scenario.owners.slowdowns]
-    _put(con, "scenario_slowdown", _SLOWDOWN, slow)
+    put(con, "scenario_slowdown", _SLOWDOWN, slow)
     named = [] if scenario.driver() is not None else sorted(set(scenario.shock) - {"all", *TIERS})
-    _put(con, "scenario_asset_path", {"asset": "varchar"}, [(name,) for name in named])
+    put(con, "scenario_asset_path", {"asset": "varchar"}, [(name,) for name in named])
+    event = scenario.score
+    bands = [] if event is None else score_bands(event)
+    items = enumerate(bands, start=1)
+    put(con, "scenario_band", _BAND, [(no, event, b.metric, b.subject, b.low, b.high, b.source) for no, b in items])
 
 
 # --- What does ---
@@ -208,13 +224,13 @@ def put_now(con: duckdb.DuckDBPyConnection, scenario: Scenario, venues: Sequence
         seconds: time since t0; None is t0 before anything moved, with collateral at its index.
     """
     if seconds is None:
-        _put(con, "scenario_shock", _SHOCK, [])
-        _put(con, "scenario_own_book", _OWN_BOOK, [])
-        _put(con, "scenario_collateral_price", _COLLATERAL_PRICE, [(name, "index") for name in venues])
+        put(con, "scenario_shock", _SHOCK, [])
+        put(con, "scenario_own_book", _OWN_BOOK, [])
+        put(con, "scenario_collateral_price", _COLLATERAL_PRICE, [(name, "index") for name in venues])
         return
-    _put(con, "scenario_shock", _SHOCK, shock_rows(scenario, seconds))
-    _put(con, "scenario_own_book", _OWN_BOOK, own_book_rows(scenario, venues, seconds))
-    _put(con, "scenario_collateral_price", _COLLATERAL_PRICE, collateral_price_rows(scenario, venues, seconds))
+    put(con, "scenario_shock", _SHOCK, shock_rows(scenario, seconds))
+    put(con, "scenario_own_book", _OWN_BOOK, own_book_rows(scenario, venues, seconds))
+    put(con, "scenario_collateral_price", _COLLATERAL_PRICE, collateral_price_rows(scenario, venues, seconds))
 
 
 # --- Names of the scenario in the book ---
@@ -359,6 +375,7 @@ __all__ = [
     "book_faults_of_scenario",
     "collateral_price_rows",
     "own_book_rows",
+    "put",
     "put_now",
     "put_scenario",
     "shock_rows",

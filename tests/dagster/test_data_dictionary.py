@@ -4,7 +4,7 @@ import os
 import re
 
 from dagster_project import dictionary
-from dagster_project.replay.columns import STRESS_COLUMNS
+from dagster_project.replay.columns import SEARCH_COLUMNS, STRESS_COLUMNS
 from dagster_project.replay.output import STRESS_TABLES
 from schemas.marts import MART_MODELS
 
@@ -26,9 +26,11 @@ def test_every_published_table_and_column_is_described() -> None:
         assert sorted(listed) == sorted(model.to_schema().columns), name
         assert "One row per " in sections[name], name
     stress = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", dictionary.text(), flags=re.MULTILINE | re.DOTALL))
-    assert sorted(stress) == sorted(STRESS_TABLES)
+    assert sorted(stress) == sorted([*STRESS_TABLES, *SEARCH_COLUMNS])
     for name, section in stress.items():
-        assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == list(STRESS_COLUMNS[name])
+        assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == list(
+            {**STRESS_COLUMNS, **SEARCH_COLUMNS}[name]
+        )
         assert "One row per " in section, name
 
 

@@ -9,7 +9,7 @@ import pytest
 from replay_books import rules, scenario
 from test_replay_engine import book_with_deficits
 
-from dagster_project.defs.replay.assets import store
+from dagster_project.defs.replay.store import store_result
 from dagster_project.lib.home import Home
 from dagster_project.lib.publish import publish
 from dagster_project.replay.columns import columns_of, head_of
@@ -42,7 +42,7 @@ def test_what_is_declared_reaches_the_snapshot(result: ReplayResult, tmp_path: P
     home = Home(tmp_path / "home")
     home.prepare()
     for _ in range(2):
-        store(home, result)
+        store_result(home, result)
     publish(home)
     with duckdb.connect(str(home.published / "marts.duckdb"), read_only=True) as connection:
         columns = connection.execute(

@@ -68,14 +68,14 @@ DEFAULTS: dict[str, Any] = {
     "liquidation.close": "full", "liquidation.min_fraction": 0, "liquidation.partial_above_usd": 0,
     "liquidation.partial_times": None, "liquidation.cooldown_seconds": 0, "liquidation.backstop_ratio": None,
     "liquidation.fee_rate": 0,
-    "fund.mode": None,
+    "fund.mode": None, "fund.multiplier": 1,
     "adl.policy": "none", "adl.price": "bankruptcy", "adl.trigger": "balance", "adl.drawdown": 0.3,
     "adl.score": "profit_leverage",
     "limits.leverage_cap": None, "limits.price_band": None, "limits.unfilled": "fund", "limits.circuit_breaker": None,
     "collateral.ratio": {}, "collateral.own_book": {}, "collateral.price": None, "collateral.switches": None,
     "owners.rehedge_seconds": None, "owners.top_up_below": None, "owners.top_up_to": None,
     "owners.transfer_seconds": {"default": 0}, "owners.slowdowns": [],
-    "seed": 0,
+    "shock_multiplier": 1, "score": None, "seed": 0,
 }  # fmt: skip
 MARKETS = "impact.markets={all: {sigma: 0.03, adv_usd: 1e9}, BTC: {sigma: 0.02, adv_usd: 1e10}}"
 # a key, accepted values (as overrides; of a venue under venues.default), and what has to stand beside it
@@ -109,6 +109,9 @@ ACCEPTED: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("liquidation.backstop_ratio", ("0", "0.667", "1"), ()),
     ("liquidation.fee_rate", ("0.0005", "0.999"), ()),
     ("fund.mode", ("cash_pool", "vault"), ()),
+    ("fund.multiplier", ("0", "2.5", "1000"), ()),
+    ("shock_multiplier", ("0", "2", "100"), ()),
+    ("score", ("2025_10_10",), ()),
     ("adl.policy", ("queue", "pro_rata", "capped_pro_rata", "risk_aware"), ()),
     ("adl.price", ("mark",), ()),
     ("adl.trigger", ("drawdown", "vault_equity"), ()),
@@ -363,6 +366,11 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
         "to_seconds must be above",
     ),
     ({"seed": -1}, "seed", "greater than or equal"),
+    ({"shock_multiplier": -1}, "shock_multiplier", "greater than or equal"),
+    ({"shock_multiplier": 101}, "shock_multiplier", "less than or equal"),
+    ({"score": "../secrets"}, "score", "no bands are known"),
+    ({"score": 3}, "score", "valid string"),
+    ({"venues": {"default": {"fund": {"multiplier": -1}}}}, "venues.default.fund.multiplier", "greater than or equal"),
 ]
 
 
@@ -564,7 +572,8 @@ def test_presets_settle_how_breaches_are_handled_and_say_where_from(name: str) -
     rules = preset_rules(name)
     # what a preset leaves open would be the default's: of a breach, a fund and deleveraging it leaves nothing open
     for section in ("liquidation", "fund", "adl"):
-        assert set(rules[section]) == set(type(getattr(schema.Venue(), section)).model_fields)
+        # a multiple of the fund is a question about a book, no rule of a venue
+        assert set(rules[section]) == set(type(getattr(schema.Venue(), section)).model_fields) - {"multiplier"}
     assert set(rules) == {"liquidation", "fund", "adl", "limits"}
     text = (Path(schema.__file__).parent / "presets" / f"{name}.yaml").read_text()
     named = {
@@ -634,7 +643,8 @@ def test_the_tables_of_the_defaults(con: duckdb.DuckDBPyConnection) -> None:
     ]  # fmt: skip
     default = {
         "close": "full", "min_fraction": 0, "partial_above_micro": 0, "partial_times": None, "cooldown_seconds": 0,
-        "backstop_ratio": None, "fee_rate": 0, "fund_mode": None, "adl_policy": "none", "adl_price": "bankruptcy",
+        "backstop_ratio": None, "fee_rate": 0, "fund_mode": None, "fund_multiplier": 1, "adl_policy": "none",
+        "adl_price": "bankruptcy",
         "adl_trigger": "balance", "adl_drawdown": 0.3, "adl_score": "profit_leverage", "leverage_cap": None,
         "price_band": None, "unfilled": "fund", "breaker_move": None, "breaker_window_seconds": None,
         "breaker_halt_seconds": None,
@@ -643,7 +653,13 @@ def test_the_tables_of_the_defaults(con: duckdb.DuckDBPyConnection) -> None:
     assert types(con, "scenario_venue")["partial_above_micro"] == "bigint"
     # an empty column has its type all the same
     assert {types(con, "scenario_run")[name] for name in ("coefficient", "y", "top_up_to")} == {"double"}
-    for table in ("scenario_market", "scenario_collateral", "scenario_slowdown", "scenario_asset_path"):
+    for table in (
+        "scenario_market",
+        "scenario_collateral",
+        "scenario_slowdown",
+        "scenario_asset_path",
+        "scenario_band",
+    ):
         assert rows(con, table) == []
     pairs = [(row["source_venue"], row["target_venue"], row["seconds"]) for row in rows(con, "scenario_transfer")]
     assert pairs == [("a", "a", 0), ("a", "b", 0), ("b", "a", 0), ("b", "b", 0)]
@@ -667,7 +683,7 @@ def test_the_tables_of_every_key(con: duckdb.DuckDBPyConnection) -> None:
                     "close": "partial", "min_fraction": 0.2, "partial_above_usd": 0.0000015, "partial_times": 1,
                     "cooldown_seconds": 30, "backstop_ratio": 0.5, "fee_rate": 0.001,
                 },
-                "fund": {"mode": "vault"},
+                "fund": {"mode": "vault", "multiplier": 2.5},
                 "adl": {"policy": "queue", "price": "mark", "trigger": "drawdown", "drawdown": 0.2, "score": "bitget"},
                 "limits": {
                     "leverage_cap": 10, "price_band": 0.1, "unfilled": "wait",
@@ -692,7 +708,8 @@ def test_the_tables_of_every_key(con: duckdb.DuckDBPyConnection) -> None:
     ]  # fmt: skip
     assert rows(con, "scenario_venue")[1] == {
         "venue": "b", "close": "partial", "min_fraction": 0.2, "partial_above_micro": 2, "partial_times": 1,
-        "cooldown_seconds": 30, "backstop_ratio": 0.5, "fee_rate": 0.001, "fund_mode": "vault", "adl_policy": "queue",
+        "cooldown_seconds": 30, "backstop_ratio": 0.5, "fee_rate": 0.001, "fund_mode": "vault", "fund_multiplier": 2.5,
+        "adl_policy": "queue",
         "adl_price": "mark", "adl_trigger": "drawdown", "adl_drawdown": 0.2, "adl_score": "bitget", "leverage_cap": 10,
         "price_band": 0.1, "unfilled": "wait", "breaker_move": 0.1, "breaker_window_seconds": 20,
         "breaker_halt_seconds": 300,

@@ -13,6 +13,9 @@ from dagster_project.lib.publish import publish
 from dagster_project.lib.resources import HomeResource, failures_for_users
 from schemas.expectations.gate import GATE
 
+STRESS = ("replay", "sweep", "reverse")
+"""Assets whose tables the snapshot holds beside the marts."""
+
 
 def blocking_checks() -> list[dg.AssetCheckKey]:
     """The checks without which nothing is published."""
@@ -46,9 +49,13 @@ def _saw_newest_rows(instance: dg.DagsterInstance, record: AssetCheckExecutionRe
 
 @dg.asset(
     key=["published", "marts"],
-    # The replay is no part of the gate, but when a run makes both, its tables belong to the same snapshot.
+    # Replays are no part of the gate, but what they made before belongs to the snapshot.
     # Staging is among them, since what its accounts of rows say holds for everything made of it.
-    deps=[*MART_KEYS, *STAGED_KEYS, dg.AssetKey(["stress", "replay"])],
+    deps=[
+        *MART_KEYS,
+        *STAGED_KEYS,
+        *(dg.AssetDep(dg.AssetKey(["stress", name]), partition_mapping=dg.AllPartitionMapping()) for name in STRESS),
+    ],
     group_name="published",
     kinds={"duckdb", "parquet"},
     owners=["team:market-structure"],

@@ -1,25 +1,32 @@
-"""The replay as an asset: a book and a scenario in, stress tables in the warehouse out."""
+"""The replay as assets: a book and a scenario in, stress tables in the warehouse out."""
 
-import re
+import tempfile
 from pathlib import Path
 
 import dagster as dg
 
 from dagster_project.defs.dbt.assets import WRITER_POOL
-from dagster_project.lib.duck import connect, identifier, literal
-from dagster_project.lib.home import PROJECT_ROOT, Home
+from dagster_project.defs.replay.metadata import replay_metadata, reverse_metadata, sweep_metadata
+from dagster_project.defs.replay.store import store_files, store_result
+from dagster_project.lib.duck import connect
+from dagster_project.lib.home import Home
 from dagster_project.lib.resources import HomeResource, failures_for_users
-from dagster_project.replay.columns import comments
-from dagster_project.replay.engine import ReplayResult, run_replay
+from dagster_project.replay import library
+from dagster_project.replay.engine import run_replay
+from dagster_project.replay.output import REVERSE_TABLE, SWEEP_TABLE
+from dagster_project.replay.reverse import Search, outcomes, run_reverse
+from dagster_project.replay.sweep import run_sweep
 
-DEFAULT_SCENARIO = "first_fall"
 OWNERS = ["team:risk"]
-INVARIANT = re.compile(r"i\d+_")
-"""Columns of the ledger that must be zero."""
+BOOK = dg.AssetKey(["landing", "book"])
+_PLAIN, _SWEEPS = library.names(Home.from_env())
+SCENARIOS = dg.StaticPartitionsDefinition(_PLAIN)
+"""One partition a scenario: the shipped ones and the home's own, as they lay when the code location was loaded."""
+SWEEPS = dg.StaticPartitionsDefinition(_SWEEPS)
 
 
 @dg.asset(
-    key=["landing", "book"],
+    key=BOOK,
     deps=[dg.AssetKey(["landing", "sample"])],
     group_name="landing",
     kinds={"parquet"},
@@ -44,22 +51,25 @@ def landing_book(home: HomeResource) -> dg.MaterializeResult:
 
 
 class ReplayConfig(dg.Config):
-    """What to replay.
+    """What to replay; the scenario is the partition.
 
     Args:
-        scenario: Name of a file in ``scenarios/`` without its ending, or a path to a YAML file.
         book: Folder with a position book; the demo's when empty.
-        overrides: ``key=value`` with dotted keys, as on the command line.
+        overrides: ``key=value`` with dotted keys, laid over the scenario, as on the command line.
     """
 
-    scenario: str = DEFAULT_SCENARIO
     book: str = ""
     overrides: list[str] = []  # noqa: RUF012 - pydantic copies it
 
 
+def _book(home: Home, config: ReplayConfig) -> Path:
+    return Path(config.book) if config.book else home.book
+
+
 @dg.asset(
     key=["stress", "replay"],
-    deps=[dg.AssetKey(["landing", "book"])],
+    deps=[BOOK],
+    partitions_def=SCENARIOS,
     group_name="stress",
     kinds={"duckdb"},
     owners=OWNERS,
@@ -70,58 +80,83 @@ def stress_replay(context: dg.AssetExecutionContext, config: ReplayConfig, home:
     place = home.get()
     with failures_for_users():
         result = run_replay(
-            Path(config.book) if config.book else place.book,
-            scenario_path(config.scenario),
+            _book(place, config),
+            library.scenario_path(place, context.partition_key),
             overrides=config.overrides,
         )
-    store(place, result)
+        store_result(place, result)
     context.log.info(f"replay {result.run_id} of {result.scenario}")
-    return dg.MaterializeResult(
-        metadata={
-            "run_id": result.run_id,
-            "scenario": result.scenario,
-            "residuals_not_zero": sum(1 for value in result.residuals.values() if value),
-            "summary": dg.MetadataValue.json(result.summary),
-        }
-    )
+    return dg.MaterializeResult(metadata=replay_metadata(result))
 
 
-@dg.asset_check(asset=dg.AssetKey(["stress", "replay"]), name="ledger_is_zero", blocking=True, pool=WRITER_POOL)
-def ledger_is_zero(home: HomeResource) -> dg.AssetCheckResult:
-    """Every invariant's residual is exactly zero, in every stored run."""
-    with connect(home.get().warehouse, read_only=True) as connection:
-        columns = [
-            row[0] for row in connection.execute("DESCRIBE stress.stress_ledger").fetchall() if INVARIANT.match(row[0])
-        ]
-        broken = " OR ".join(f"{identifier(column)} <> 0" for column in columns)
-        count = connection.execute(f"SELECT count(*) FILTER ({broken}), count(*) FROM stress.stress_ledger").fetchone()
-    rows_broken, rows = count or (0, 0)
-    return dg.AssetCheckResult(passed=rows > 0 and rows_broken == 0, metadata={"rows": rows, "broken": rows_broken})
+@dg.asset(
+    key=["stress", "sweep"],
+    deps=[BOOK],
+    partitions_def=SWEEPS,
+    group_name="stress",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    pool=WRITER_POOL,
+)
+def stress_sweep(context: dg.AssetExecutionContext, config: ReplayConfig, home: HomeResource) -> dg.MaterializeResult:
+    """Every run of a sweep over a book; each replaces the run of the same book and scenario in schema stress."""
+    place = home.get()
+    with failures_for_users(), tempfile.TemporaryDirectory(dir=place.scratch) as folder:
+        result = run_sweep(
+            _book(place, config),
+            library.scenario_path(place, context.partition_key),
+            Path(folder),
+            config.overrides,
+            progress=lambda done, total: context.log.info(f"{done} of {total} runs"),
+        )
+        store_files(place, result.written, keys={SWEEP_TABLE: ("sweep_id", result.sweep_id)})
+    return dg.MaterializeResult(metadata=sweep_metadata(result))
 
 
-def scenario_path(name: str) -> Path:
-    """A scenario by name (``scenarios/NAME.yaml``) or by path."""
-    named = PROJECT_ROOT / "scenarios" / f"{name}.yaml"
-    return named if named.exists() else Path(name)
+class ReverseConfig(ReplayConfig):
+    """What to look for, and over which multiples of the scenario's shock.
 
-
-def store(home: Home, result: ReplayResult) -> None:
-    """Put a run's tables into the warehouse in one transaction, in place of an earlier run of the same id.
-
-    The comments are what the snapshot tells its readers of a column.
+    Args:
+        outcome: What can go wrong: one of ``delever reverse --list``.
+        limit: It happens above it; the outcome's own when left out.
+        low: Smallest multiple of the shock.
+        high: Largest multiple.
+        scan: Even steps that are tried before halving.
+        tolerance: Width of the bracket to end at.
     """
-    with connect(home.warehouse) as connection:
-        connection.execute("BEGIN")
-        connection.execute("CREATE SCHEMA IF NOT EXISTS stress")
-        for name in result.tables:
-            connection.register("incoming", result.table(name))
-            table = f"stress.{identifier(name)}"
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS SELECT * FROM incoming LIMIT 0")
-            connection.execute(f"DELETE FROM {table} WHERE run_id = $1", [result.run_id])
-            connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-            connection.unregister("incoming")
-        for name, column, comment in comments():
-            table = f"stress.{identifier(name)}"
-            target = f"COLUMN {table}.{identifier(column)}" if column else f"TABLE {table}"
-            connection.execute(f"COMMENT ON {target} IS {literal(comment)}")
-        connection.execute("COMMIT")
+
+    outcome: str = "fund_empty"
+    limit: float | None = None
+    low: float = 0.0
+    high: float = 2.0
+    scan: int = 8
+    tolerance: float = 0.05
+
+
+@dg.asset(
+    key=["stress", "reverse"],
+    deps=[BOOK],
+    partitions_def=SCENARIOS,
+    group_name="stress",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    pool=WRITER_POOL,
+    description="The smallest shock at which something goes wrong, by whole replays: reverse stress test of a scenario. "
+    f"Outcomes: {', '.join(outcomes())}.",
+)
+def stress_reverse(
+    context: dg.AssetExecutionContext, config: ReverseConfig, home: HomeResource
+) -> dg.MaterializeResult:
+    """The smallest shock at which something goes wrong."""
+    place = home.get()
+    with failures_for_users(), tempfile.TemporaryDirectory(dir=place.scratch) as folder:
+        result = run_reverse(
+            _book(place, config),
+            library.scenario_path(place, context.partition_key),
+            Search(config.outcome, config.limit, config.low, config.high, config.scan, config.tolerance),
+            Path(folder),
+            config.overrides,
+            progress=lambda done, _: context.log.info(f"{done} replays"),
+        )
+        store_files(place, result.written, keys={REVERSE_TABLE: ("reverse_id", result.reverse_id)})
+    return dg.MaterializeResult(metadata=reverse_metadata(result))

@@ -19,7 +19,7 @@ select
     p.pool,
     p.contract,
     coalesce(v.fund_mode, p.mode) as mode,
-    round(p.balance * 1e6)::bigint as balance_micro
+    round(p.balance * v.fund_multiplier * 1e6)::bigint as balance_micro
 from pools as p
 inner join scenario_venue as v on p.venue = v.venue;
 

@@ -20,6 +20,8 @@ select
     p.index_price,
     p.book_price,
     p.mark_price,
+    p.move / 1e12 as index_log_move,
+    (p.move - p.y) / 1e12 as book_log_move,
     p.y / 1e12 as displacement,
     p.depth_micro / 1e6 as depth,
     coalesce(sum(f.liquidated_micro) over up, 0) / 1e6 as liquidated_usd,

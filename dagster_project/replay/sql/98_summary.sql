@@ -53,5 +53,5 @@ select
     sum(o.open_interest_after_usd) as open_interest_after_usd,
     sum(abs(o.balanced_usd)) as balanced_usd,
     (select max(r.radius) from replay_radius as r) as spectral_radius,
-    null::double as score
+    (select avg(b.is_met::integer) from stress_score as b) as score
 from stress_outcome as o, tiers as t;
