@@ -94,9 +94,16 @@ def _marts() -> Iterator[str]:
 
 def _columns(model: dict[str, Any]) -> Iterator[Column]:
     structure = MART_MODELS[model["name"]].to_schema().columns
+    accepted = _accepted(model)
     for column in model["columns"]:
         name, kind, description = column["name"], column["data_type"], _line(column["description"])
-        yield Column(name, kind, _unit(name, kind, description), structure[name].nullable, _values(column, description))
+        yield Column(
+            name,
+            kind,
+            _unit(name, kind, description),
+            structure[name].nullable,
+            _values(accepted.get(name), description),
+        )
 
 
 def _unit(name: str, kind: str, description: str) -> str:
@@ -108,14 +115,17 @@ def _unit(name: str, kind: str, description: str) -> str:
     return BY_TYPE.get(kind) or named or "number"
 
 
-def _values(column: dict[str, Any], description: str) -> str:
+def _accepted(model: dict[str, Any]) -> dict[str, list[Any]]:
+    """Allowed values of a model's columns, as its dbt test `checks` lists them."""
+    lists = [test["checks"]["arguments"] for test in model["data_tests"] if "checks" in test]
+    return {column: values for rules in lists for column, values in rules.get("accepted", {}).items()}
+
+
+def _values(values: list[Any] | None, description: str) -> str:
     """The description, with the allowed values unless it names them all."""
-    for test in column.get("data_tests", []):
-        if isinstance(test, dict) and "accepted_values" in test:
-            values = test["accepted_values"]["arguments"]["values"]
-            if not all(re.search(rf"\b{re.escape(str(value))}\b", description) for value in values):
-                return f"{description} Values: {', '.join(f'`{value}`' for value in values)}."
-    return description
+    if values is None or all(re.search(rf"\b{re.escape(str(value))}\b", description) for value in values):
+        return description
+    return f"{description} Values: {', '.join(f'`{value}`' for value in values)}."
 
 
 def _stress() -> Iterator[str]:

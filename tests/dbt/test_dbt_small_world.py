@@ -264,7 +264,12 @@ def test_unknown_symbol_fails_and_does_not_vanish(tmp_path, raw_world, run_dbt):
     chosen = ("--select", "+stg_venues__liquidations", "--indirect-selection", "cautious")
     done = run_dbt(world.root, tmp_path, "build", "--no-use-colors", "--exclude-resource-type", "unit_test", *chosen)
     assert done.returncode != 0
-    assert "FAIL 1 no_nulls_stg_venues__liquidations" in done.stdout
+    assert "FAIL 3 checks_stg_venues__liquidations" in done.stdout
+    named = [line.split("  ")[-1] for line in done.stdout.splitlines() if "checks_stg_venues__liquidations: " in line]
+    assert sorted(named) == [
+        f"checks_stg_venues__liquidations: {column} is null (1)"
+        for column in ("base_asset", "base_quantity", "contract_type")
+    ]
 
 
 def test_same_input_gives_the_same_bits(tmp_path, warehouse, build_warehouse):

@@ -69,7 +69,7 @@ def found_by(failures: dict[str, int], beginning: str) -> int:
         ("usd_agrees_with_base_stg_venues__tickers_volume_base", 1),
         ("usd_agrees_with_base_stg_venues__liquidations", 1),
         ("assert_every_feed_has_units", 1),
-        ("no_nulls_stg_venues__klines_base_asset", 1),
+        ("checks_stg_venues__klines", 1),
     ],
 )
 def test_check_finds_the_wrong_row_and_no_other(failures, beginning, rows):
