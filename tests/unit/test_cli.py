@@ -328,6 +328,48 @@ def test_a_replay_refuses_a_folder_without_tables(call, tmp_path: Path) -> None:
     assert "position.parquet or position.csv" in said
 
 
+def test_a_sweep_prints_a_line_a_run(call, book: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    grid = ("--grid", "depth.multiplier=[0.5,2]", "--grid", "venues.*.fund.multiplier=[1,3]")
+    code, shown, _ = call("sweep", "--book", book, "--scenario", SCENARIO, "--out", out, *grid)
+    assert code == 0
+    lines = [line.split()[:3] for line in shown.splitlines() if line.strip()[:1].isdigit()]
+    assert lines == [["1", "0.5", "1"], ["2", "0.5", "3"], ["3", "2", "1"], ["4", "2", "3"]]
+    assert pq.read_table(out / "stress_summary.parquet").num_rows == 4
+
+
+def test_a_sweep_with_a_run_that_fails_keeps_the_others(call, book: Path, tmp_path: Path) -> None:
+    arguments = ("sweep", "--book", book, "--scenario", SCENARIO, "--out", tmp_path / "out")
+    code, _, said = call(*arguments, "--set", "shock={all: [[0, -0.5]]}", "--grid", "clock.max_rounds=[1,1000]")
+    assert code == DATA
+    assert one_screen(said)
+    assert "1 of 2 runs failed" in said and "did not come to rest" in said
+    assert pq.read_table(tmp_path / "out" / "stress_summary.parquet").num_rows == 1
+
+
+def test_a_sweep_of_a_plain_scenario_says_what_is_missing(call, book: Path, tmp_path: Path) -> None:
+    code, _, said = call("sweep", "--book", book, "--scenario", SCENARIO, "--out", tmp_path / "out")
+    assert code == USAGE
+    assert one_screen(said)
+    assert "--grid" in said and not (tmp_path / "out").exists()
+
+
+def test_a_reverse_stress_test_says_its_bracket(call, book: Path, tmp_path: Path) -> None:
+    arguments = ("reverse", "--book", book, "--scenario", SCENARIO, "--outcome", "liquidated", "--to", "20")
+    code, shown, _ = call(*arguments, "--tolerance", "0.5", "--out", tmp_path / "out")
+    assert code == 0
+    assert "first happens between" in shown
+    table = pq.read_table(tmp_path / "out" / "stress_reverse.parquet").to_pylist()
+    low, high = (next(row["multiplier"] for row in table if row["bracket"] == end) for end in ("below", "beyond"))
+    assert f"between {low:g} and {high:g} times" in shown and high - low <= 0.5
+    code, shown, _ = call("reverse", "--list")
+    assert code == 0 and "fund_empty" in shown
+    for wrong in ((), ("--book", book, "--scenario", SCENARIO), (*arguments[1:5], "--outcome", "doom")):
+        code, _, said = call("reverse", *wrong)
+        assert code == USAGE
+        assert one_screen(said)
+
+
 # Query
 
 
