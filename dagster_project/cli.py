@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagster_project.book_cli import book
 from dagster_project.lib.errors import DeleverError, UsageError
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.replay_cli import replay, reverse, sweep
@@ -350,6 +351,7 @@ def event_remove(event_id: str) -> None:
     OUT.print(f"Event '{event_id}' removed. Run `delever run` or the models to publish without it.")
 
 
+cli.add_command(book)
 cli.add_command(replay)
 cli.add_command(sweep)
 cli.add_command(reverse)
