@@ -56,7 +56,7 @@ def replay(
         ]
         raise click.UsageError(f"Missing option {', '.join(missing)}.", ctx)
     from dagster_project.replay.engine import run_replay  # noqa: PLC0415
-    from dagster_project.summary import show_replay, show_score  # noqa: PLC0415
+    from dagster_project.replay_summary import show_replay, show_score  # noqa: PLC0415
 
     with _progress("replaying", "steps") as told:
         result = run_replay(book, scenario, out=out, overrides=overrides, progress=told)
@@ -102,7 +102,7 @@ def sweep(
     A run that fails is told and left out of the tables; the others stay, and the exit code is 3.
     """  # noqa: D301 - click's mark of a paragraph that is not to be wrapped
     from dagster_project.replay.sweep import run_sweep  # noqa: PLC0415
-    from dagster_project.summary import show_sweep  # noqa: PLC0415
+    from dagster_project.replay_summary import show_sweep  # noqa: PLC0415
 
     with _progress("sweeping", "runs") as told:
         result = run_sweep(book, scenario, out, overrides, grid, jobs=jobs, progress=told)
@@ -137,7 +137,7 @@ def reverse(ctx: click.Context, **options: Any) -> None:  # noqa: ANN401 - one p
     Evenly spaced shocks are tried from below, then the first step in which the outcome appears is halved.
     """  # noqa: D301 - click's mark of a paragraph that is not to be wrapped
     from dagster_project.replay.reverse import Search, outcomes, run_reverse  # noqa: PLC0415
-    from dagster_project.summary import show_outcomes, show_reverse  # noqa: PLC0415
+    from dagster_project.replay_summary import show_outcomes, show_reverse  # noqa: PLC0415
 
     if options["is_list"]:
         show_outcomes(outcomes().values(), OUT)

@@ -28,14 +28,11 @@ class Clock:
         self.scenario = scenario
         self.progress = progress
         self.venues = [str(row[0]) for row in con.execute("select venue from scenario_venue order by venue").fetchall()]
-        self.text: dict[str, str] = {}
 
     def run(self, *names: str) -> None:
         """Run SQL files in order."""
         for name in names:
-            if name not in self.text:
-                self.text[name] = sqlfiles.load_sql(name)
-            self.con.execute(self.text[name])
+            self.con.execute(sqlfiles.load_sql(name))
 
     def any(self, query: str) -> bool:
         """Return whether a query has a row."""

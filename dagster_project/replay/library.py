@@ -35,5 +35,5 @@ def names(home: Home) -> tuple[list[str], list[str]]:
 
 
 def scenario_path(home: Home, name: str) -> Path:
-    """Return the file of a scenario's name, or the path that the name is."""
+    """Return the file of a scenario's name; of one whose file is gone a path that reading refuses, with its name."""
     return scenario_files(home).get(name, Path(name))

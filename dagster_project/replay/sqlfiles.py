@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -29,8 +30,9 @@ class BookRule:
     query: str
 
 
+@cache
 def load_sql(name: str) -> str:
-    """Return the text of `sql/<name>.sql`."""
+    """Return the text of `sql/<name>.sql`, read once a process."""
     return files("dagster_project.replay").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 

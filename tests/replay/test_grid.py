@@ -118,6 +118,13 @@ def test_a_plain_replay_says_that_a_grid_makes_a_sweep() -> None:
     assert [(fault.place, "delever sweep" in fault.remedy) for fault in faults] == [("grid", True)]
 
 
+def test_the_shipped_changes_are_tried_on_the_first_fall_itself() -> None:
+    points, _ = load_sweep(PROJECT_ROOT / "scenarios" / "what_if.yaml")
+    plain, _ = load_scenario(PROJECT_ROOT / "scenarios" / "first_fall.yaml")
+    assert plain is not None and points[0].scenario.digest() == plain.digest()
+    assert len({point.scenario.digest() for point in points}) == len(points)
+
+
 def test_the_scenarios_that_come_with_delever_are_valid_and_told_apart() -> None:
     files = sorted((PROJECT_ROOT / "scenarios").glob("*.yaml"))
     assert files

@@ -130,9 +130,41 @@ def test_a_replay_that_fails_ends_the_search(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_every_outcome_gives_a_number(tmp_path: Path) -> None:
-    folder = ladder([0.5], 1000.0, 1e9).write(tmp_path / "b")
-    for outcome in outcomes().values():
-        found = run_reverse(folder, scenario(-0.06), Search(outcome.name, 0.0, low=0, high=0.001, scan=1, tolerance=1))
-        assert found.trials[0].multiplier == 0
-        assert found.trials[0].value == 0, outcome.name
+def test_every_outcome_is_what_the_tables_say(tmp_path: Path) -> None:
+    made = Book()
+    made.maker()
+    made.contract(contract="BIG", depth=1e4, lot=0.01)
+    made.contract(contract="SMALL", tier="tail", depth=5e3, lot=0.01)
+    for contract in ("BIG", "SMALL"):
+        for number in range(6):
+            made.trader(f"{contract}{number}", 100.0, 1.0, 1.0 + 2 * number, contract=contract)
+        made.trader(f"{contract}short", -250.0, 1.0, 200.0, contract=contract)
+    made.add("fund", venue="v", pool="small", contract="SMALL", balance=2.0, mode="cash_pool")
+    made.add("fund", venue="v", pool="rest", contract=None, balance=500.0, mode="cash_pool")
+    folder = made.write(tmp_path / "b")
+    content = scenario(-0.2, venues={"default": {"adl": {"policy": "queue"}}})
+    single = run_replay(folder, content)
+    outcome = {row["contract"]: row for row in single.table("stress_outcome").to_pylist()}
+    funds = {row["pool"]: row for row in single.table("stress_fund").to_pylist()}
+    events = single.table("stress_event").to_pylist()
+    lost = {pool: 1 - funds[pool]["balance_usd"] / start for pool, start in (("small", 2.0), ("rest", 500.0))}
+    before = sum(row["open_interest_before_usd"] for row in outcome.values())
+    after = sum(row["open_interest_after_usd"] for row in outcome.values())
+    forced = [event for event in events if event["kind"] in ("book", "backstop", "unfilled")]
+    wanted = {
+        "first_adl": sum(event["notional_usd"] for event in events if event["kind"] == "adl"),
+        "fund_empty": sum(share >= 1 for share in lost.values()),
+        "fund_drawdown": max(lost.values()),
+        "tail_trough": 1 - math.exp(outcome["SMALL"]["trough_log_move"]),
+        "major_trough": 1 - math.exp(outcome["BIG"]["trough_log_move"]),
+        "socialised": sum(row["socialised_usd"] for row in outcome.values()),
+        "liquidated": sum(event["notional_usd"] for event in forced),
+        "open_interest_lost": 1 - after / before,
+    }
+    assert wanted.keys() == outcomes().keys()
+    for name, value in wanted.items():
+        found = run_reverse(folder, content, Search(name, 0.0, low=0, high=1, scan=1, tolerance=1))
+        assert [trial.multiplier for trial in found.trials] == [0, 1]
+        assert found.trials[0].value == 0, name
+        assert found.trials[1].value == pytest.approx(value), name
+    assert all(value > 0 for value in wanted.values()), wanted

@@ -62,7 +62,7 @@ def sweep_metadata(result: SweepResult) -> dict[str, Any]:
         {
             "run": run.point.number,
             "settings": ", ".join(f"{key}={value}" for key, value in run.point.settings.items()),
-            **{name: run.summary.get(name) for name in shown},
+            **{name: _whole(name, run.summary.get(name)) for name in shown},
             "fault": run.fault,
         }
         for run in result.runs
@@ -91,6 +91,11 @@ def reverse_metadata(result: ReverseResult) -> dict[str, Any]:
     }
 
 
+def _whole(name: str, value: float | None) -> float | None:
+    """Dollars without cents; what is no amount of dollars as it is."""
+    return round(value) if value is not None and name.endswith("_usd") else value
+
+
 def _records(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
     """A table on the page; what is not known is an empty cell."""
     return dg.MetadataValue.table(
@@ -107,10 +112,11 @@ def replay_figure(result: ReplayResult) -> Figure:
     with connect() as connection:
         for name in ("path", "outcome", "fund"):
             connection.register(name, result.table(f"stress_{name}"))
+        moves = connection.execute(_PATH).fetchall()
         for tier, colour in _TIERS:
             _line(
                 paths,
-                [row[1:] for row in connection.execute(_PATH).fetchall() if row[0] == tier],
+                [row[1:] for row in moves if row[0] == tier],
                 ((f"{tier}, book", colour, "-"), (f"{tier}, index", colour, ":")),
             )
         rows = connection.execute(_FUNDS).fetchall()
@@ -144,7 +150,8 @@ def _line(axes: Axes, rows: list[tuple[Any, ...]], series: Iterable[tuple[str, s
                 label=label,
                 color=colour,
                 linestyle=style,
-                marker="o" if len(rows) == 1 else None,
+                # of a run of one step only the marker is seen, and it has to tell what the style of a line tells
+                marker=("x" if style == ":" else "o") if len(rows) == 1 else None,
                 linewidth=1.2,
             )
 

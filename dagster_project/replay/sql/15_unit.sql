@@ -5,10 +5,10 @@ create or replace temp table replay_pool as
 with f as (select venue from book_fund where contract is null),
 
 pools as (
-    select venue, pool, contract, balance, mode from book_fund
+    select venue, pool, contract, balance from book_fund
     union all
     -- what no pool covers is covered by an empty one
-    select v.venue, '(none)', null, 0, 'cash_pool'
+    select v.venue, '(none)', null, 0
     from scenario_venue as v
     anti join f on v.venue = f.venue
 )
@@ -18,7 +18,6 @@ select
     p.venue,
     p.pool,
     p.contract,
-    coalesce(v.fund_mode, p.mode) as mode,
     round(p.balance * v.fund_multiplier * 1e6)::bigint as balance_micro
 from pools as p
 inner join scenario_venue as v on p.venue = v.venue;
@@ -49,7 +48,7 @@ isolated as (
 ),
 
 units as (
-    select a.account_id, a.owner_id, a.venue, a.kind, c.contract_no, a.margin_mode = 'isolated' as is_isolated
+    select a.account_id, a.owner_id, a.venue, a.kind, c.contract_no
     from accounts as a
     left join isolated as i on a.account_id = i.account_id
     left join replay_contract as c on i.venue = c.venue and i.contract = c.contract

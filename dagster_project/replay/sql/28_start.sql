@@ -62,9 +62,6 @@ create or replace temp table replay_path (
 create or replace temp table replay_fund_path (
     step integer, pool_no integer, wallet bigint, equity bigint, inventory_micro hugeint, maintenance bigint
 );
-create or replace temp table replay_round_flow (
-    step integer, round integer, contract_no integer, reference_micro hugeint
-);
 create or replace temp table replay_ledger (
     step integer,
     i1_lots bigint,

@@ -16,6 +16,6 @@ where u.kind = 'trader'
 group by u.owner_id, c.asset_no
 having min(sign(l.lots)) = -1 and max(sign(l.lots)) = 1;
 
--- Grain of replay_leg_start, replay_lots_start: legs as they are when the clock starts, for the owners' and contracts' results.
+-- Grain of replay_leg_start: legs as they are when the clock starts, for the owners' and contracts' results.
 create or replace temp table replay_leg_start as
 select unit_no, contract_no, lots from replay_leg;
