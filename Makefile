@@ -12,6 +12,8 @@ RUN := .venv/bin
 # uv keeps its managed interpreters to itself here: the Python that make was given is the one that is used.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
+# Empty is unset: a container that forbids bytecode makes each of a run's processes compile its libraries anew, for seconds.
+export PYTHONDONTWRITEBYTECODE :=
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false

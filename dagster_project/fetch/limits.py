@@ -17,7 +17,7 @@ from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket
 
 from dagster_project.fetch.hosts import Host
 
-_LIMITERS: dict[Path, Limiter] = {}
+_LIMITERS: dict[Path, tuple[Limiter, Lock]] = {}
 _MAKING = Lock()
 
 
@@ -45,14 +45,16 @@ class HostLimit:
         name = re.sub(r"[^a-z0-9_]", "_", host.name.lower())
         self._pause = folder / f"{name}-{key}.pause"
         self._largest = min(permits for permits, _ in rates)
-        self._limiter = _limiter(folder / f"{name}-{key}.sqlite", rates)
+        self._limiter, self._turn = _limiter(folder / f"{name}-{key}.sqlite", rates)
         self._sleep = sleep
 
     def wait(self, weight: int = 1) -> None:
         """Wait until a request of this weight may be sent."""
         while (left := self._paused_until() - time.time()) > 0:
             self._sleep(left)
-        self._limiter.try_acquire("host", weight=min(weight, self._largest))
+        # Processes take turns by a file that is looked at every 50 ms; threads of one process are woken at once.
+        with self._turn:
+            self._limiter.try_acquire("host", weight=min(weight, self._largest))
 
     def pause(self, seconds: float) -> None:
         """Hold every process's requests to this host for this long."""
@@ -69,7 +71,7 @@ class HostLimit:
             return 0.0
 
 
-def _limiter(file: Path, rates: tuple[tuple[int, float], ...]) -> Limiter:
+def _limiter(file: Path, rates: tuple[tuple[int, float], ...]) -> tuple[Limiter, Lock]:
     with _MAKING:
         if file not in _LIMITERS:
             bucket = SQLiteBucket.init_from_file(
@@ -77,5 +79,5 @@ def _limiter(file: Path, rates: tuple[tuple[int, float], ...]) -> Limiter:
                 db_path=str(file),
                 use_file_lock=True,
             )
-            _LIMITERS[file] = Limiter(bucket)
+            _LIMITERS[file] = Limiter(bucket), Lock()
         return _LIMITERS[file]

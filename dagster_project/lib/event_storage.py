@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from dagster import DagsterEventType, EventLogEntry
+from dagster import AssetKey, DagsterEventType, EventLogEntry
 from dagster._core.events import AssetMaterializationPlannedData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
@@ -31,6 +31,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._held = threading.local()
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
         # A batch holds the lock while single events inside it take it again.
         self._db_lock = threading.RLock()  # type: ignore[assignment]  # Dagster declares a plain Lock
@@ -50,6 +51,12 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         """A plan is one event with all its days, not one event a day (of unpartitioned assets too)."""
         return True
 
+    def has_table(self, table_name: str) -> bool:
+        """Whether the log has a table; Dagster asks for every event, and no table of an open log goes away."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event; the plan of a single day is kept as such, so that the UI can show that day as failed."""
         planned = event.dagster_event
@@ -67,10 +74,17 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         with self._db_lock, ExitStack() as stack:
             opened = {shard: stack.enter_context(self._connect(shard)) for shard in shards}
             self._held.connections = opened
+            self._held.last = {_asset_of(event): event for event in events if _is_materialization(event)}
             # Pushed last, so that it runs before the connections commit and close.
             stack.callback(self._held.__dict__.clear)
             for event in events:
                 self.store_event(event)
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        """Note an asset's newest event, over which a batch's later materialization of the asset would write."""
+        newest = getattr(self._held, "last", {}).get(_asset_of(event))
+        if newest is None or newest is event or not _is_materialization(event):
+            super()._store_asset_event(conn, event, event_id)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -81,3 +95,11 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             return
         with super()._connect(shard) as connection:
             yield connection
+
+
+def _is_materialization(event: EventLogEntry) -> bool:
+    return event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION
+
+
+def _asset_of(event: EventLogEntry) -> AssetKey | None:
+    return event.dagster_event.asset_key if event.dagster_event else None

@@ -5,13 +5,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dbt_process
 import duckdb
 import pytest
 
@@ -19,7 +19,6 @@ from schemas.raw import DECLARED, ENTITIES, OPERATIONS, model_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = REPOSITORY / "dbt"
-DBT = Path(sys.executable).parent / "dbt"
 PARTITION_KEYS = {"quarantine": ("dataset", "date"), "intake": ("dataset", "date")}
 """Hive keys of the datasets that are not laid out by venue and day."""
 ORIGIN = {
@@ -182,8 +181,7 @@ def run_dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subproces
             shutil.copy(parsed[0], work / "target" / "partial_parse.msgpack")
         paths = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
         paths += ["--target-path", work / "target", "--log-path", work / "logs"]
-        command = [str(part) for part in (DBT, *arguments, *paths)]
-        done = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, check=False)
+        done = dbt_process.run([str(part) for part in (*arguments, *paths)], environment, work)
         if not parsed and (work / "target" / "partial_parse.msgpack").exists():
             parsed.append(work / "target" / "partial_parse.msgpack")
         return done

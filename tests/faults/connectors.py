@@ -110,6 +110,9 @@ CASES = (
 )
 """One by one, what passes is tried in ``tests/fetch``; here every connector meets it."""
 
+RETRY_SECONDS = 0.0002
+"""First wait before another attempt: what is tried here is what comes of the attempts, not how long the waits are."""
+
 KEYS = {
     # Those that the local server takes.
     "DELEVER_BINANCE_KEY": "test-key",
@@ -167,7 +170,7 @@ class Bench:
 
     def ask(self, home: Home, feed: Feed, origin: str, days: tuple[date, date]) -> tuple[int, Intake]:
         """Fetch and read; how many pieces were not published, and the intake."""
-        with Client(retry_seconds=0.002, timeout_seconds=5) as client:
+        with Client(retry_seconds=RETRY_SECONDS, timeout_seconds=5) as client:
             fetched = acquire(
                 home, feed, *days, Universe(frozenset({"BTC"})), origin=origin, client=client, now=self.now
             )
@@ -203,5 +206,7 @@ def environment(server: Server, folder: Path) -> dict[str, str]:
         **rates,
         **KEYS,
         "DELEVER_LIMITS": str(folder / "limits"),
+        # For clients that a connector makes itself; ``Bench.ask`` makes the others.
+        "DELEVER_RETRY_SECONDS": str(RETRY_SECONDS),
         "DELEVER_HYPERLIQUID_S3_MAX_USD": "1000",
     }

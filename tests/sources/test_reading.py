@@ -3,15 +3,17 @@
 import gzip
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from dagster_project.lib.duck import connect, literal
 from dagster_project.lib.home import Home
 from dagster_project.lib.landing import Arrival, Landing
+from dagster_project.sources.batch import epoch
 from dagster_project.sources.dataset import Intake, build_raw
 from dagster_project.sources.registry import FEEDS
 
@@ -156,3 +158,31 @@ def test_a_file_of_an_unknown_reader_is_an_error_with_the_remedy(home: Home, lan
     land("a.json", page(), "of_another_version")
     with pytest.raises(Exception, match=r"unknown readers.*fetch them again"):
         build(home)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "microseconds"),
+    [
+        *((str(MS * 10**power // 1000), 0) for power in (0, 3, 6, 9)),
+        ("1760054400.25", 250_000),
+        ("1760054400.123456", 123_456),
+        ("1760054400123.456", 123_456),
+        ("1760054400123456", 123_456),
+        ("1760054400123456000", 123_456),
+        ("1.7600544e9", 0),
+        ("17600544e5", 0),
+        (" 1760054400000 ", 0),
+        ("+1760054400000", 0),
+        ("001760054400000", 0),
+        ("", None),
+        ("soon", None),
+        ("1e30", None),
+        ("99999999999999999999999", None),
+    ],
+)
+def test_a_stamp_means_one_moment_in_whatever_unit_and_form(stamp: str, microseconds: int | None) -> None:
+    start = datetime(2025, 10, 10, tzinfo=UTC)
+    wanted = None if microseconds is None else start + timedelta(microseconds=microseconds)
+    with connect() as connection:
+        query = f"SELECT {epoch('stamp')} FROM (VALUES ({literal(stamp)})) AS said(stamp)"
+        assert connection.execute(query).fetchall() == [(wanted,)]

@@ -304,11 +304,17 @@ def _in_window(value: str, unit: str) -> str:
 def _counted_moment(text: str, unit: str) -> str:
     # Outside its unit's window a number is no time, and the exact arithmetic below might overflow.
     inside = _in_window(f"TRY_CAST({text} AS DOUBLE)", unit)
-    exact = f"CASE WHEN {inside} THEN TRY_CAST({text} AS DECIMAL(28, 9)) END"
+    # DuckDB takes 20 microseconds to read one text as a decimal of more than 18 digits, and a whole number is read at once.
+    whole = f"TRY_CAST({text} AS BIGINT)"
+    exact = f"TRY_CAST({text} AS DECIMAL(28, 9))"
     # Microseconds are what is kept: nanoseconds are cut, fractions of seconds (floats, mostly) rounded.
     if unit == "ns":
-        return f"make_timestamptz(CAST({exact} AS BIGINT) // 1000)"
-    return f"make_timestamptz(CAST(round(({exact}) {_TO_MICROSECONDS[unit]}, 0) AS BIGINT))"
+        of_whole, of_exact = f"{whole} // 1000", f"CAST({exact} AS BIGINT) // 1000"
+    else:
+        of_whole = f"{whole} {_TO_MICROSECONDS[unit]}"
+        of_exact = f"CAST(round({exact} {_TO_MICROSECONDS[unit]}, 0) AS BIGINT)"
+    is_whole = f"CAST({whole} AS VARCHAR) = CAST({text} AS VARCHAR)"
+    return f"make_timestamptz(CASE WHEN {inside} THEN CASE WHEN {is_whole} THEN {of_whole} ELSE {of_exact} END END)"
 
 
 def origins(spec: FileSpec) -> Iterator[tuple[str, str]]:
