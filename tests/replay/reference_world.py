@@ -1159,7 +1159,7 @@ class Replay:
         """Return what a pool wants to be rid of after this round's deficits."""
         rules, fund = self.rules[pool[0]]["adl"], self.funds[pool]
         deficit = sum(part.deficit for part in self.parts[pool])
-        short = min(max(0, -self.wallet(pool)), deficit)
+        short = max(0, -self.wallet(pool))
         if rules["policy"] == "none":
             return []
         equity, legs = self.fund_equity(pool), self.legs(fund)
@@ -1182,7 +1182,7 @@ class Replay:
             (part for part in self.parts[pool] if part.deficit > 0), key=lambda p: (p.unit.key, p.contract.key)
         )
         return [
-            Ask(pool, part.contract, part.side, -(-part.lots * share // part.deficit), share, part.fund)
+            Ask(pool, part.contract, part.side, min(part.lots, -(-part.lots * share // part.deficit)), share, part.fund)
             for part, share in zip(parts, split(short, [part.deficit for part in parts]), strict=True)
         ]
 
@@ -1195,7 +1195,9 @@ class Replay:
             own = [ask for ask in asks if ask.pool == pool]
             held = max(0, side * self.funds[pool].legs.get(contract.name, (0, 0))[0])
             funds[pool] = min(held, sum(ask.lots for ask in own if ask.fund))
-            shorts[pool] = sum(ask.short for ask in own) if rules["price"] == "bankruptcy" else 0
+            shorts[pool] = sum(ask.short for ask in own) + self.loss_on_lots(contract, side, pool, funds[pool], own)
+            if rules["price"] == "mark":
+                shorts[pool] = 0
         maker = sum(ask.lots for ask in asks if not ask.fund)
         required, short = sum(funds.values()) + maker, sum(shorts.values())
         if required == 0:
@@ -1218,6 +1220,14 @@ class Replay:
             winner.haircut = collected * after // whole - collected * running // whole
             running = after
         return Plan(contract, side, funds, maker, shorts, winners, collected)
+
+    def loss_on_lots(self, contract: Contract, side: int, pool: PoolKey, lots: int, asks: list[Ask]) -> int:
+        """Return what a fund would lose by giving lots at the mark; a called inventory has that in its shortage."""
+        if lots == 0 or any(ask.trigger != "balance" for ask in asks):
+            return 0
+        held, basis = self.funds[pool].legs[contract.name]
+        worth = contract.native(side * lots, contract.mark)
+        return max(0, self.value(contract, cut(basis, lots, abs(held)) - worth))
 
     def candidates(self, contract: Contract, side: int, required: int, short: int) -> list[Candidate]:
         """Return the winners with a leg of `side`, in order of units."""

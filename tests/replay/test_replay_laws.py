@@ -189,3 +189,62 @@ def test_with_a_backstop_a_larger_shock_may_liquidate_fewer(shock: float, fallen
     row = only(result)
     assert row["liquidated_accounts"] == fallen
     assert row["backstop_usd"] == (0 if fallen == 2 else 5e5)
+
+
+def test_winners_also_bring_what_a_fund_loses_on_older_lots(tmp_path: Path) -> None:
+    """A fund holds 100 lots at .8 and is asked for 100 of its 200 after 100 more came at .5, with 20 USD missing.
+
+    What it gives cost (80 + 50) / 2 = 65 USD and is worth 50: that loss is somebody's, and there are winners. So they bring
+    20 + 15 USD, and nobody else pays; the fund is left with 100 lots that cost 65.
+    """
+    book = Book()
+    book.contract(depth=1e12)
+    book.trader("early", 100, 1.0, 19.0)
+    book.trader("late", 100, 1.0, 30.0)
+    book.trader("w1", -150, 1.2, 300.0)
+    book.trader("w2", -50, 1.3, 300.0)
+    book.add("fund", venue="v", pool="p", contract=None, balance=1.0, mode="cash_pool")
+    rules = {"default": {"liquidation": {"backstop_ratio": 0}, "adl": {"policy": "pro_rata"}}}
+    path = {"all": [[0, 0], [1, math.log(0.8)], [2, math.log(0.5)]]}
+    result = play(book, tmp_path / "b", path, clock={"step_seconds": 1, "steps": 2}, venues=rules)
+    row = only(result)
+    assert row["deficit_usd"] == pytest.approx(1 + 20, abs=2e-6)
+    assert row["fund_paid_usd"] == pytest.approx(1, abs=2e-6)
+    assert row["adl_haircut_usd"] == pytest.approx(20 + 15, abs=2e-6)
+    assert row["socialised_usd"] <= 2e-6
+    assert sum(row["quantity"] for row in result.table("stress_adl").to_pylist()) == -100
+
+
+@pytest.mark.parametrize(
+    ("price", "mark", "quantity", "entry"),
+    [("bankruptcy", 81_230, 1001.0, 82_000.0), ("mark", 123_110, -1001.0, 123_109.5)],
+)
+def test_coins_are_rounded_to_their_own_unit(
+    price: str, mark: float, quantity: float, entry: float, tmp_path: Path
+) -> None:
+    """A unit of 1e-8 BTC is 812.3 micro-USD at 81,230 USD: half of it is neither a winner's loss nor money that was not called."""
+    book = Book()
+    book.add(
+        "contract", venue="v", contract="I", base_asset="BTC", contract_type="inverse", contract_value=1.0, tier="major",
+        lot_size=1.0, index_price=1e5, beta=1.0,
+    )  # fmt: skip
+    book.add("depth", venue="v", contract="I", depth=1e12, recovery=0.0, floor=0.0)
+    book.add(
+        "margin_tier", venue="v", contract="I", notional_floor=0.0, notional_cap=None, maintenance_rate=0.0,
+        maintenance_amount=0.0,
+    )  # fmt: skip
+    book.maker()
+
+    def account(name: str, lots: float, bought_at: float, coins: float) -> None:
+        book.add("account", account_id=name, owner_id=name, venue="v", kind="trader", margin_mode="isolated")
+        book.add("collateral", account_id=name, asset="BTC", amount=coins, price=1e5, contract="I")
+        book.add("position", account_id=name, venue="v", contract="I", quantity=lots, entry_price=bought_at)
+
+    # what the loser loses in coins, and 1e-5 of a coin is missing
+    account("bankrupt", quantity, 1e5, quantity / mark - quantity / 1e5 - 1e-5)
+    for number in range(31):
+        account(f"w{number}", -math.copysign(101.0 + 2 * number, quantity), entry, 1.0)
+    rules = {"default": {"liquidation": {"backstop_ratio": 0}, "adl": {"policy": "pro_rata", "price": price}}}
+    result = play(book, tmp_path / "b", math.log(mark / 1e5), venues=rules)
+    assert result.table("stress_adl").num_rows
+    assert not any(result.residuals.values())

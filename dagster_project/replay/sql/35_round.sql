@@ -19,7 +19,8 @@ create or replace temp table replay_slice (
     held bigint,
     closed bigint,
     haircut bigint,
-    gain bigint
+    gain bigint,
+    coin_unit_micro double
 );
 create or replace temp table replay_collected (pool_no integer, contract_no integer, haircut bigint);
 create or replace temp table replay_call (

@@ -1,11 +1,12 @@
 -- Grain of replay_call: one row per pool, source and contract whose lots have to be deleveraged: a fund's inventory, or parts of what
--- was owed. Units: micro-USD, lots. replay_purse and the margin of all funds have to be there.
+-- was owed. Units: micro-USD, lots. replay_purse and the margin of all funds have to be there. short: what the winners have to bring,
+-- with what a fund loses at the mark on lots that it has held for longer: a fund that has to call lots has nothing to pay that from.
 create or replace temp table replay_shortage as
 select
     p.*,
     s.adl_policy,
     s.adl_price,
-    least(p.deficit, greatest(0, -p.wallet)) as uncovered,
+    greatest(0, -p.wallet) as uncovered,
     p.legs > 0 and (
         (s.adl_trigger = 'drawdown' and p.equity <= (1 - s.adl_drawdown) * k.peak)
         or (s.adl_trigger = 'vault_equity' and p.equity <= p.maintenance)
@@ -70,7 +71,7 @@ asked as (
         source_no,
         contract_no,
         lots,
-        (sign(lots) * ((abs(lots)::hugeint * share_all + deficit - 1) // deficit))::bigint,
+        (sign(lots) * least(abs(lots), (abs(lots)::hugeint * share_all + deficit - 1) // deficit))::bigint,
         share_all,
         is_held
     from (
@@ -91,21 +92,52 @@ summed as (
         sum(short)::bigint as short
     from asked
     group by pool_no, source_no, contract_no, sign(signed_lots)
+),
+
+bounded as (
+    select
+        a.*,
+        h.adl_policy,
+        h.adl_price,
+        h.is_inventory_called,
+        l.lots as held,
+        l.basis,
+        -- a fund gives at most what it holds on that side
+        if(a.is_held, least(a.wanted, greatest(0, a.side * coalesce(l.lots, 0))), a.wanted) as given
+    from summed as a
+    inner join replay_shortage as h on a.pool_no = h.pool_no
+    left join replay_leg as l on a.source_no = l.unit_no and a.contract_no = l.contract_no
+),
+
+realised as (
+    select
+        b.*,
+        c.is_inverse,
+        coalesce(q.price, 0::double) as coin_price,
+        if(
+            b.is_held and not b.is_inventory_called and b.given > 0,
+            native_value(c.is_inverse, b.side * b.given, c.lot_size, c.contract_value, m.mark_price)
+            - basis_cut(b.basis, b.given, abs(b.held)),
+            0
+        ) as native
+    from bounded as b
+    inner join replay_contract as c on b.contract_no = c.contract_no
+    inner join replay_mark as m on b.contract_no = m.contract_no
+    left join replay_coin_price as q on c.is_inverse and c.venue = q.venue and c.asset_no = q.asset_no
 )
 
 select
-    a.pool_no,
-    a.source_no,
-    a.contract_no,
-    a.side,
-    -- a fund gives at most what it holds on that side
-    if(a.is_held, least(a.wanted, greatest(0, a.side * coalesce(l.lots, 0))), a.wanted) as wanted,
-    if(h.adl_price = 'mark', 0, a.short) as short,
-    a.is_held,
-    h.adl_policy
-from summed as a
-inner join replay_shortage as h on a.pool_no = h.pool_no
-left join replay_leg as l on a.source_no = l.unit_no and a.contract_no = l.contract_no;
+    pool_no,
+    source_no,
+    contract_no,
+    side,
+    given as wanted,
+    if(
+        adl_price = 'mark', 0, short + greatest(0, -if(is_inverse, coin_usd(native, coin_price), native))
+    )::bigint as short,
+    is_held,
+    adl_policy
+from realised;
 
 create or replace temp table replay_wanted as
 with k as (select distinct contract_no, side from replay_call where wanted > 0)

@@ -221,7 +221,9 @@ select
     c.contract_value,
     m.mark_price,
     -- what the slice brings its owner over what it cost, after the haircut
-    if(s.is_inverse, coin_usd(native - cut, q.price), native - cut) - haircut as gain
+    if(s.is_inverse, coin_usd(native - cut, q.price), native - cut) - haircut as gain,
+    -- what is rounded is the smallest unit of the coin in which the contract settles
+    if(s.is_inverse, q.price * 1e-2, 0::double) as coin_unit_micro
 from summed as s
 inner join replay_contract as c on s.contract_no = c.contract_no
 inner join replay_mark as m on s.contract_no = m.contract_no

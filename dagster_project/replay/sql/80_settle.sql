@@ -46,14 +46,17 @@ insert into replay_round_check
 select
     k.step,
     k.round,
-    -- i3: more was socialised than the rounding of the slices, although every call was served
+    -- i3: more was socialised than the rounding of the slices, although every call was served; a pool that owes nothing to anybody
+    -- and is below 0 by what netting realised has no lots to call
     (
         select count(*)
         from replay_pool_flow as f
         inner join replay_pool as p on f.pool_no = p.pool_no
         inner join scenario_venue as s on p.venue = s.venue
-        where f.step = k.step and f.round = k.round and f.socialised > (select count(*) + 1 from replay_slice)
+        where f.step = k.step and f.round = k.round
+            and f.socialised > (select count(*) + 1 + coalesce(sum(l.coin_unit_micro), 0) from replay_slice as l)
             and s.adl_policy != 'none' and s.adl_price = 'bankruptcy'
+            and (f.deficit > 0 or exists (select 1 from replay_call as w where w.pool_no = f.pool_no))
             and not exists (
                 select 1
                 from replay_call as w
@@ -70,7 +73,7 @@ select
     (
         select count(*)
         from replay_slice as l
-        where abs(l.lots) > l.held or sign(l.lots) != -l.side or l.haircut < 0 or l.gain < -3
+        where abs(l.lots) > l.held or sign(l.lots) != -l.side or l.haircut < 0 or l.gain < -3 - 2 * l.coin_unit_micro
     ) + (
         select count(*)
         from (
