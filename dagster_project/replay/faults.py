@@ -57,6 +57,7 @@ class ReplayInputError(ReplayError):
     """
 
     exit_code = UsageError.exit_code
+    heading = "The replay refuses its input"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults: list[Fault] = list(faults)
@@ -65,7 +66,7 @@ class ReplayInputError(ReplayError):
     def __str__(self) -> str:
         """Return all faults on one screen (the list stays whole in `faults`)."""
         total = len(self.faults)
-        lines = [f"The replay refuses its input: {total} fault{'s' if total != 1 else ''}. Nothing was written."]
+        lines = [f"{self.heading}: {total} fault{'s' if total != 1 else ''}. Nothing was written."]
         lines += [f"  {fault}" for fault in self.faults[:_SCREEN_LINES]]
         if total > _SCREEN_LINES:
             lines.append(f"  ... and {total - _SCREEN_LINES} more faults")

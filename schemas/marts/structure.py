@@ -67,6 +67,7 @@ class FctLiquidationMap(Mart):
     as_of_at: UTC = pa.Field(nullable=False)
     bin_low_price: dt.Float64 = pa.Field(nullable=False, gt=0)
     bin_high_price: dt.Float64 = pa.Field(nullable=False, gt=0)
+    entry_price: dt.Float64 = pa.Field(nullable=False, gt=0)
     liquidation_price: dt.Float64 = pa.Field(nullable=False, gt=0)
     reference_price: dt.Float64 = pa.Field(nullable=False, gt=0)
     move_to_liquidation: dt.Float64 = pa.Field(nullable=False, gt=-1)
@@ -83,9 +84,12 @@ class FctLiquidationMap(Mart):
 
     @pa.dataframe_check(name="levels lie on the side that liquidates")
     def levels_are_on_their_side(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class
-        """Longs are liquidated below the price, shorts above it."""
+        """Longs are liquidated below the price and their entry, shorts above both."""
         levels = data.table
-        return (levels.side == "long") == (levels.move_to_liquidation < 0)
+        is_long = levels.side == "long"
+        return (is_long == (levels.move_to_liquidation < 0)) & (
+            is_long == (levels.liquidation_price < levels.entry_price)
+        )
 
     @pa.dataframe_check(name="estimated is the best it can be")
     def is_never_measured(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class

@@ -391,7 +391,7 @@ def liquidation_map(raw: Path, venue: str, symbol: str, map_date: date) -> dict[
     usd_per_unit = 1.0 if is_inverse else reference_price
     tiers = valid_tiers(raw, venue, symbol, instrument.base_asset, is_inverse, until)
     width = parameter("bin_width_bps")
-    parts: dict[tuple[int, str, float], list[tuple[float, float, float, float, float]]] = {}
+    parts: dict[tuple[int, str, float], list[tuple[float, float, float, float, float, float]]] = {}
     shares: dict[tuple[str, float], float] = {}
     for terms in terms_of_map(tiers, reference_price, is_inverse):
         for side, ratio in terms.ratios.items():
@@ -404,16 +404,17 @@ def liquidation_map(raw: Path, venue: str, symbol: str, map_date: date) -> dict[
                     opening = usd if last == 0 else 0.0
                     reentered = usd if entered < last else 0.0
                     row = parts.setdefault((price_bin, side, terms.leverage), [])
-                    row.append((level, usd, opening, reentered, terms.rate))
+                    row.append((level, usd, opening, reentered, terms.rate, level / ratio))
     rows = {}
     for (price_bin, side, leverage), members in parts.items():
-        notional = micro_sum(usd for _, usd, _, _, _ in members)
+        notional = micro_sum(usd for _, usd, *_ in members)
         if not notional:
             continue
         # Money is rounded to millionths, so that a mean of a few dollars may leave the range of its parts.
-        levels, rates = [level for level, *_ in members], [rate for *_, rate in members]
+        levels, _, _, _, rates, entries = zip(*members, strict=True)
         level = min(max(sum(usd * level for level, usd, *_ in members) / notional, min(levels)), max(levels))
-        rate = min(max(sum(usd * rate for _, usd, _, _, rate in members) / notional, min(rates)), max(rates))
+        rate = min(max(sum(usd * rate for _, usd, _, _, rate, _ in members) / notional, min(rates)), max(rates))
+        entry = min(max(sum(usd * entry for _, usd, *_, entry in members) / notional, min(entries)), max(entries))
         rows[price_bin, side, leverage] = {
             "base_asset": instrument.base_asset,
             "contract_type": instrument.contract_type,
@@ -421,12 +422,13 @@ def liquidation_map(raw: Path, venue: str, symbol: str, map_date: date) -> dict[
             "as_of_at": until,
             "bin_low_price": (1 + width / 10000) ** price_bin,
             "bin_high_price": (1 + width / 10000) ** (price_bin + 1),
+            "entry_price": entry,
             "liquidation_price": level,
             "reference_price": reference_price,
             "move_to_liquidation": level / reference_price - 1,
             "notional_usd": notional,
-            "opening_usd": micro_sum(opening for _, _, opening, _, _ in members),
-            "reentered_usd": micro_sum(reentered for _, _, _, reentered, _ in members),
+            "opening_usd": micro_sum(opening for _, _, opening, *_ in members),
+            "reentered_usd": micro_sum(reentered for _, _, _, reentered, *_ in members),
             "open_interest_usd": steps[-1].quantity * usd_per_unit,
             "maintenance_rate": rate,
             "tier_symbol": tiers.symbol,

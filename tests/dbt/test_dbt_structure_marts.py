@@ -214,6 +214,7 @@ def test_levels_that_no_price_reached(marts):
     assert [row["notional_usd"] for row in (first, second)] == pytest.approx([500 * 0.15 * 115, 200 * 0.15 * 115])
     assert [row["opening_usd"] for row in (first, second)] == pytest.approx([500 * 0.15 * 115, 0])
     assert first["reentered_usd"] == second["reentered_usd"] == 0
+    assert [row["entry_price"] for row in (first, second)] == pytest.approx([100, 120])
     assert first["reference_price"] == 115
     assert first["move_to_liquidation"] == pytest.approx(100 * 0.5 / 0.99 / 115 - 1)
 
@@ -224,6 +225,7 @@ def test_levels_that_a_price_reached(marts):
     assert (stayed["reentered_usd"], back["reentered_usd"]) == pytest.approx((0, 200 * 0.15 * 115))
     assert stayed["liquidation_price"] == pytest.approx(100 * 0.95 / 0.99)
     assert back["liquidation_price"] == pytest.approx(110 * 0.95 / 0.99)
+    assert (stayed["entry_price"], back["entry_price"]) == pytest.approx((100, 110))
     (short,) = levels(marts, "short", 20)
     assert short["liquidation_price"] == pytest.approx(120 * 1.05 / 1.01)
     assert short["notional_usd"] == pytest.approx(700 * 0.15 * 115)

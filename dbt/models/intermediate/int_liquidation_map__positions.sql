@@ -10,7 +10,7 @@ with classes as (
     from {{ ref('int_liquidation_map__thresholds') }}
 ),
 
-entries as (
+entered as (
     select
         classes.class_number,
         classes.venue,
@@ -30,12 +30,20 @@ entries as (
             when classes.side = 'short' and steps.entry_price * classes.level_ratio <= steps.close_price
                 then steps.close_price
             else steps.entry_price
-        end * classes.level_ratio as level_price
+        end as entry_price,
+        classes.level_ratio
     from {{ ref('int_liquidation_map__steps') }} as steps
     inner join classes
         on steps.venue = classes.venue
         and steps.venue_symbol = classes.venue_symbol
         and steps.map_date = classes.map_date
+),
+
+entries as (
+    select
+        *,
+        entry_price * level_ratio as level_price
+    from entered
 ),
 
 passages as (
@@ -103,6 +111,7 @@ select
     entries.maintenance_rate,
     entries.step_number,
     entries.step_end_at,
+    entries.entry_price,
     entries.level_price,
     ended.quantity,
     ended.opening_quantity,

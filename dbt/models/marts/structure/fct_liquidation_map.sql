@@ -89,6 +89,9 @@ summed as (
         {{ exact_sum('notional_usd * level_price', 15) }} / nullif({{ usd_sum('notional_usd') }}, 0) as mean_level,
         min(level_price) as least_level,
         max(level_price) as largest_level,
+        {{ exact_sum('notional_usd * entry_price', 15) }} / nullif({{ usd_sum('notional_usd') }}, 0) as mean_entry,
+        min(entry_price) as least_entry,
+        max(entry_price) as largest_entry,
         {{ usd_sum('notional_usd') }} as notional_usd,
         {{ usd_sum('opening_quantity * usd_per_unit') }} as opening_usd,
         {{ usd_sum('reentered_quantity * usd_per_unit') }} as reentered_usd,
@@ -110,6 +113,7 @@ levelled as (
         *,
         -- A mean of rounded parts may leave their range.
         least(greatest(mean_level, least_level), largest_level) as liquidation_price,
+        least(greatest(mean_entry, least_entry), largest_entry) as entry_price,
         least(greatest(mean_rate, least_rate), largest_rate) as maintenance_rate
     from summed
     -- Less than a millionth of a dollar is nothing.
@@ -129,6 +133,7 @@ select
     levelled.as_of_at,
     power(levelled.bin_ratio, levelled.price_bin) as bin_low_price,
     power(levelled.bin_ratio, levelled.price_bin + 1) as bin_high_price,
+    levelled.entry_price,
     levelled.liquidation_price,
     levelled.reference_price,
     levelled.liquidation_price / levelled.reference_price - 1 as move_to_liquidation,
