@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import backfill, marts
+from bench import backfill, marts, replay
 from bench.fixpoint import DEPTH_MICRO, RUNS, Timing, measure
 
 SIZES = (500_000, 5_000_000)
@@ -33,7 +33,7 @@ def main() -> None:
         timings = measure(size)
         peer = next(timing for timing in timings if timing.name.startswith("NumPy")).median
         lines += [_row(size, timing, peer) for timing in timings]
-    lines += ["", *backfill.report(), *marts.report()]
+    lines += ["", *replay.report(), "", *backfill.report(), *marts.report()]
     text = "\n".join(lines).rstrip() + "\n"
     (Path(__file__).parent / "RESULTS.md").write_text(text)
     print(text)

@@ -1,4 +1,4 @@
-"""The replay's clock: which SQL file runs when. It asks DuckDB only whether there is something to do."""
+"""The replay's clock: which SQL file runs when, by what the files before it found."""
 
 from __future__ import annotations
 
@@ -8,12 +8,42 @@ import duckdb
 
 from dagster_project.replay import sqlfiles
 from dagster_project.replay.faults import Fault, ReplayError, ReplayInputError
+from dagster_project.replay.plans import Plans
 from dagster_project.replay.scenario import Scenario
 from dagster_project.replay.scenario_tables import put_now
 
+_PLANNED = (
+    *(
+        "30_step",
+        "33_accrue",
+        "32_arrival",
+        "62_apply",
+        "40_mark",
+        "34_still",
+        "37_halt",
+        "36_round",
+        "42_too_far",
+        "45_active",
+    ),
+    *(
+        "50_margin",
+        "55_breach",
+        "56_fraction",
+        "57_order",
+        "58_rehedge",
+        "60_fill",
+        "63_taken",
+        "65_takeover",
+        "64_held",
+    ),
+    *("66_funds", "67_purse", "70_call", "75_deleverage", "80_settle", "85_step_end", "89_invariants", "86_naked"),
+    *("87_request", "88_transfer"),
+)
+"""Files of a step and its rounds, each after those whose tables it reads."""
+
 
 class Clock:
-    """Drives the steps and rounds: which SQL file runs when. It asks DuckDB only whether there is something to do.
+    """Drives the steps and rounds: which SQL file runs when, by how many rows the files before it found.
 
     Args:
         con: connection with the book and the scenario's tables.
@@ -29,8 +59,8 @@ class Clock:
         self.progress = progress
         self.venues = [str(row[0]) for row in con.execute("select venue from scenario_venue order by venue").fetchall()]
 
-    def run(self, *names: str) -> None:
-        """Run SQL files in order."""
+    def build(self, *names: str) -> None:
+        """Run SQL files in order, once."""
         for name in names:
             self.con.execute(sqlfiles.load_sql(name))
 
@@ -40,25 +70,26 @@ class Clock:
 
     def set_time(self, step: int, round_no: int = 0) -> None:
         """Set the clock's one row."""
-        self.con.execute("delete from replay_clock")
-        self.con.execute(
-            "insert into replay_clock values (?, ?, ?)", [step, step * self.scenario.clock.step_seconds, round_no]
-        )
+        seconds = step * self.scenario.clock.step_seconds
+        self.con.execute("update replay_clock set step = ?, seconds = ?, round = ?", [step, seconds, round_no])
 
     def prepare(self) -> None:
         """Make the state at t0: units, legs, funds; cut what a leverage cap forbids."""
-        self.con.execute("create or replace temp table replay_clock (step integer, seconds double, round integer)")
-        self.set_time(0)
-        put_now(self.con, self.scenario, self.venues, None)
-        self.run("05_macros", "10_contract", "15_unit", "20_position", "28_start", "30_step", "35_round", "40_mark")
-        self.run("27_everyone", "50_margin")
+        self.con.execute(
+            "create or replace temp table replay_clock as select 0 as step, 0::double as seconds, 0 as round"
+        )
+        self.now = put_now(self.con, self.scenario, self.venues, None)
+        self.build("05_macros", "10_contract", "15_unit", "20_position", "28_start", "30_step", "35_moves", "40_mark")
+        self.build("27_everyone", "50_margin")
         if self.any("scenario_venue where leverage_cap is not null"):
-            self.run("25_leverage_cap", "62_apply", "27_everyone", "50_margin")
-        self.run("26_calm", "29_hedge")
+            self.build("25_leverage_cap", "62_apply", "27_everyone", "50_margin")
+        self.build("26_calm", "29_hedge")
         self.has_hedges = self.any("replay_hedge")
         self.has_breakers = self.any("scenario_venue where breaker_move is not null")
+        self.has_partial = self.any("scenario_venue where close = 'partial'")
         self.has_policy = self.any("scenario_venue where adl_policy != 'none'")
         self.has_top_ups = self.scenario.owners.top_up_below is not None
+        self.plans = Plans(self.con, _PLANNED)
 
     def play(self) -> None:
         """Run all steps."""
@@ -71,7 +102,7 @@ class Clock:
     def step(self, step: int) -> None:
         """Run one step of the clock."""
         self.set_time(step)
-        put_now(self.con, self.scenario, self.venues, step * self.scenario.clock.step_seconds)
+        self.now = put_now(self.con, self.scenario, self.venues, step * self.scenario.clock.step_seconds, self.now)
         self.run("30_step")
         if step and self.has_hedges:
             self.run("33_accrue")
@@ -93,7 +124,7 @@ class Clock:
             self.run("86_naked")
         if self.has_top_ups:
             self.run("45_active", "50_margin", "87_request")
-            if self.any("replay_asking"):
+            if self.rows["replay_asking"]:
                 self.run("50_margin", "88_transfer", "62_apply")
 
     def refuse_far_prices(self) -> None:
@@ -102,7 +133,7 @@ class Clock:
         Raises:
             ReplayInputError: shock and forced flow move a price by more than 25 log units.
         """
-        keys = [str(row[0]) for row in self.con.execute(sqlfiles.load_sql("42_too_far")).fetchall()]
+        keys = [str(row[0]) for row in self.plans.ask("42_too_far")]
         if keys:
             place = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
             rule = "the shock and the forced flow move the price by more than 25 log units"
@@ -112,14 +143,31 @@ class Clock:
     def round(self, step: int, round_no: int) -> bool:
         """Run one round; return whether anything was filled, taken over or deleveraged."""
         self.set_time(step, round_no)
-        self.run("35_round")
+        self.plans.tidy()
+        self.run("36_round")
         if round_no > 1:
             self.run("40_mark")
         self.refuse_far_prices()
+        self.order(round_no)
+        if self.rows["replay_order"]:
+            self.run("60_fill", "62_apply")
+        if self.rows["replay_breach"] or self.rows["replay_fill"]:
+            self.run("63_taken", "50_margin", "65_takeover", "62_apply")
+        happened = bool(self.rows["replay_fill"] or self.rows["replay_taken"])
+        if self.has_policy and not happened:
+            self.run("64_held")
+        if happened or (self.has_policy and self.rows["replay_held"]):
+            self.settle()
+        return happened or bool(self.rows["replay_slice"])
+
+    def order(self, round_no: int) -> None:
+        """Find who is in breach, and what goes to the book."""
         self.run("45_active")
-        if self.any("replay_wanted"):
+        if self.rows["replay_wanted"]:
             self.run("50_margin", "55_breach")
-        if self.any("replay_breach"):
+        if self.rows["replay_breach"]:
+            if self.has_partial:
+                self.run("56_fraction")
             self.run("57_order")
         if (
             round_no == 1
@@ -127,19 +175,21 @@ class Clock:
             and self.any("replay_hedge where due_seconds <= (select seconds from replay_clock)")
         ):
             self.run("58_rehedge")
-        if self.any("replay_order"):
-            self.run("60_fill", "62_apply")
-        if self.any("replay_breach") or self.any("replay_fill"):
-            self.run("63_taken", "50_margin", "65_takeover", "62_apply")
-        happened = self.any("replay_fill") or self.any("replay_taken")
-        may_call = self.has_policy and self.any(
-            "replay_leg as l inner join replay_unit as u on l.unit_no = u.unit_no where u.kind = 'fund'"
-        )
-        if happened or may_call:
-            self.run("66_funds", "50_margin", "67_purse")
-            if self.has_policy:
-                self.run("70_call")
-                if self.any("replay_call where wanted > 0"):
-                    self.run("50_margin", "75_deleverage", "62_apply")
-            self.run("80_settle", "62_apply")
-        return happened or self.any("replay_slice")
+
+    def settle(self) -> None:
+        """Let the funds pay, call from winners what they cannot, and socialise the rest."""
+        self.run("66_funds", "50_margin", "67_purse")
+        if self.has_policy:
+            self.run("70_call")
+            if self.rows["replay_call"]:
+                self.run("50_margin", "75_deleverage", "62_apply")
+        self.run("80_settle", "62_apply")
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Return how many rows the tables of the planned files hold."""
+        return self.plans.rows
+
+    def run(self, *names: str) -> None:
+        """Run planned SQL files in order."""
+        self.plans.run(*names)

@@ -22,6 +22,7 @@ from dagster_project.replay.book import BookInfo, load_book, real_folders
 from dagster_project.replay.clock import Clock
 from dagster_project.replay.faults import Fault, ReplayError, ReplayInputError, ReplayInvariantError, ReplayOutputError
 from dagster_project.replay.output import STRESS_TABLES, ReplayResult, output_faults, staging, write_tables
+from dagster_project.replay.plans import OPTION
 from dagster_project.replay.scenario import Scenario, load_scenario
 from dagster_project.replay.scenario_tables import book_faults_of_scenario, put_scenario
 
@@ -46,6 +47,7 @@ def _connect(
         con.execute("set temp_directory = ?", [str(spill)])
         con.execute("set preserve_insertion_order = true")
         con.execute("set enable_progress_bar = false")
+        con.execute(OPTION)
         _set_options(con, {"memory_limit": memory_limit, "threads": threads})
         con.execute("set allowed_directories = ?", [[str(folder) for folder in folders]])
         con.execute("set enable_external_access = false")

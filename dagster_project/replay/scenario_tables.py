@@ -70,6 +70,11 @@ _BAND = {
     "source": "varchar",
 }
 _COLLATERAL_PRICE = {"venue": "varchar", "price": "varchar"}
+_NOW = {
+    "scenario_shock": _SHOCK,
+    "scenario_own_book": _OWN_BOOK,
+    "scenario_collateral_price": _COLLATERAL_PRICE,
+}
 
 
 def put(
@@ -79,9 +84,15 @@ def put(
 
     One statement with a list a column: row by row it would take ten times as long, and every step makes three tables.
     """
-    lists = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
-    items = ", ".join(f"unnest(?::{kind}[]) as {name}" for name, kind in columns.items())
-    con.execute(f"create or replace temp table {table} as select {items}", lists)
+    con.execute(f"create or replace temp table {table} as {_unnested(columns)}", _lists(columns, rows))
+
+
+def _unnested(columns: Mapping[str, str]) -> str:
+    return f"select {', '.join(f'unnest(?::{kind}[]) as {name}' for name, kind in columns.items())}"
+
+
+def _lists(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
 
 
 def venues_of(con: duckdb.DuckDBPyConnection) -> list[str]:
@@ -214,7 +225,13 @@ def collateral_price_rows(scenario: Scenario, venues: Sequence[str], seconds: fl
     return [(name, scenario.collateral_price_at(name, seconds)) for name in venues]
 
 
-def put_now(con: duckdb.DuckDBPyConnection, scenario: Scenario, venues: Sequence[str], seconds: float | None) -> None:
+def put_now(
+    con: duckdb.DuckDBPyConnection,
+    scenario: Scenario,
+    venues: Sequence[str],
+    seconds: float | None,
+    before: Mapping[str, Sequence[Sequence[object]]] | None = None,
+) -> dict[str, Sequence[Sequence[object]]]:
     """Set ``scenario_shock``, ``scenario_own_book`` and ``scenario_collateral_price`` to a time.
 
     Args:
@@ -222,15 +239,31 @@ def put_now(con: duckdb.DuckDBPyConnection, scenario: Scenario, venues: Sequence
         scenario: the validated scenario.
         venues: venues of the book (`venues_of`).
         seconds: time since t0; None is t0 before anything moved, with collateral at its index.
+        before: rows that the tables hold; tables that are there are filled anew where they change, and none is made.
+
+    Returns:
+        The rows of each table.
     """
+    rows: dict[str, Sequence[Sequence[object]]]
     if seconds is None:
-        put(con, "scenario_shock", _SHOCK, [])
-        put(con, "scenario_own_book", _OWN_BOOK, [])
-        put(con, "scenario_collateral_price", _COLLATERAL_PRICE, [(name, "index") for name in venues])
-        return
-    put(con, "scenario_shock", _SHOCK, shock_rows(scenario, seconds))
-    put(con, "scenario_own_book", _OWN_BOOK, own_book_rows(scenario, venues, seconds))
-    put(con, "scenario_collateral_price", _COLLATERAL_PRICE, collateral_price_rows(scenario, venues, seconds))
+        rows = {
+            "scenario_shock": [],
+            "scenario_own_book": [],
+            "scenario_collateral_price": [(name, "index") for name in venues],
+        }
+    else:
+        rows = {
+            "scenario_shock": shock_rows(scenario, seconds),
+            "scenario_own_book": own_book_rows(scenario, venues, seconds),
+            "scenario_collateral_price": collateral_price_rows(scenario, venues, seconds),
+        }
+    for table, columns in _NOW.items():
+        if before is None:
+            put(con, table, columns, rows[table])
+        elif rows[table] != before[table]:
+            con.execute(f"delete from {table}")
+            con.execute(f"insert into {table} {_unnested(columns)}", _lists(columns, rows[table]))
+    return rows
 
 
 # --- Names of the scenario in the book ---

@@ -222,7 +222,7 @@ def test_winners_also_bring_what_a_fund_loses_on_older_lots(tmp_path: Path) -> N
 def test_coins_are_rounded_to_their_own_unit(
     price: str, mark: float, quantity: float, entry: float, tmp_path: Path
 ) -> None:
-    """A unit of 1e-8 BTC is 812.3 micro-USD at 81,230 USD: half of it is neither a winner's loss nor money that was not called."""
+    """A unit of 1e-8 BTC is 812.3 micro-USD at 81,230 USD: half of it is no winner's loss, nor money that nobody called."""
     book = Book()
     book.add(
         "contract", venue="v", contract="I", base_asset="BTC", contract_type="inverse", contract_value=1.0, tier="major",

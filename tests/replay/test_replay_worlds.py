@@ -7,6 +7,7 @@ The worlds are split over several tests so that they run beside each other.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from random_worlds import random_world
 from reference_world import World, simulate
 
+from dagster_project.replay import plans
 from dagster_project.replay.engine import played
 
 WORLDS = int(os.environ.get("DELEVER_WORLDS", "80"))
@@ -107,7 +109,16 @@ def expected(world: World, makers: set[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_worlds_agree_with_the_reference(part: int, tmp_path: Path) -> None:
-    for seed in range(part, WORLDS, PARTS):
+    agree(range(part, WORLDS, PARTS), tmp_path)
+
+
+def test_plans_can_be_made_anew_in_every_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "DEAD_ROWS", -1)
+    agree(range(3), tmp_path)
+
+
+def agree(seeds: Iterable[int], tmp_path: Path) -> None:
+    for seed in seeds:
         book, content = random_world(seed)
         with played(book.write(tmp_path / str(seed)), content, threads=1) as run:
             found = state(run.con)

@@ -58,6 +58,7 @@ inner join replay_push as p on c.contract_no = p.contract_no
 inner join composite as z on c.asset_no = z.asset_no;
 
 -- what collateral is worth: at its index, or as the venue's own book has it
+-- @when replay_coin_price
 update replay_coin_price as q set
     price = q.price_at_start * exp((
         case
@@ -80,3 +81,20 @@ left join replay_mark as own_mark on h.own_contract_no = own_mark.contract_no
 left join scenario_own_book as o on h.venue = o.venue and h.asset = o.asset
 left join scenario_shock as a on a.scope = 'name' and h.asset = a.name
 where q.venue = h.venue and q.asset_no = h.asset_no;
+
+-- Grain of replay_quote: one row per contract: its terms and what it and the coin that it settles in are worth now, in one place,
+-- since every phase values lots by them. coin_price: 0 where a contract settles in USD.
+create or replace temp table replay_quote as
+select
+    c.contract_no,
+    c.venue,
+    c.asset_no,
+    c.is_inverse,
+    c.lot_size,
+    c.contract_value,
+    c.reference_price,
+    m.mark_price,
+    coalesce(p.price, 0::double) as coin_price
+from replay_contract as c
+inner join replay_mark as m on c.contract_no = m.contract_no
+left join replay_coin_price as p on c.venue = p.venue and if(c.is_inverse, c.asset_no, null) = p.asset_no;

@@ -6,9 +6,4 @@ union
 select l.unit_no
 from replay_leg as l
 inner join replay_mark as m on l.contract_no = m.contract_no
-where l.lots > 0 and m.mark_tick <= l.alarm
-union
-select l.unit_no
-from replay_leg as l
-inner join replay_mark as m on l.contract_no = m.contract_no
-where l.lots < 0 and m.mark_tick >= l.alarm;
+where (l.lots > 0 and m.mark_tick <= l.alarm) or (l.lots < 0 and m.mark_tick >= l.alarm);

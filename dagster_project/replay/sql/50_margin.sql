@@ -1,5 +1,6 @@
 -- Grain of replay_leg_value: one row per leg of the units of replay_wanted, at the round's marks. Units: micro-USD; native in the
 -- settle asset. Grain of replay_margin: one row per unit: equity (with and without the collateral's ratios), maintenance margin.
+-- @when replay_wanted
 create or replace temp table replay_leg_value as
 with priced as (
     select
@@ -7,17 +8,15 @@ with priced as (
         l.contract_no,
         l.lots,
         l.basis,
-        c.is_inverse,
-        c.asset_no,
-        c.venue,
-        native_value(c.is_inverse, l.lots, c.lot_size, c.contract_value, m.mark_price) as native,
-        reference_notional(l.lots, c.lot_size, c.reference_price) as reference_micro,
-        coalesce(p.price, 0::double) as coin_price
+        q.is_inverse,
+        q.asset_no,
+        q.venue,
+        native_value(q.is_inverse, l.lots, q.lot_size, q.contract_value, q.mark_price) as native,
+        reference_notional(l.lots, q.lot_size, q.reference_price) as reference_micro,
+        q.coin_price
     from replay_leg as l
     inner join replay_wanted as w on l.unit_no = w.unit_no
-    inner join replay_contract as c on l.contract_no = c.contract_no
-    inner join replay_mark as m on l.contract_no = m.contract_no
-    left join replay_coin_price as p on c.is_inverse and c.venue = p.venue and c.asset_no = p.asset_no
+    inner join replay_quote as q on l.contract_no = q.contract_no
 ),
 
 valued as (
@@ -35,7 +34,9 @@ from valued as v
 inner join replay_tier as t
     on v.contract_no = t.contract_no and v.notional_micro >= t.floor_micro and v.notional_micro < t.next_micro;
 
-create or replace temp table replay_margin as
+-- Grain of replay_worth: one row per unit with coins: what they are worth as margin and when they are sold.
+-- @when replay_wanted and replay_coin_price
+create or replace temp table replay_worth as
 with coins as (
     select
         n.unit_no,
@@ -49,20 +50,20 @@ with coins as (
         select unit_no, asset_no, native from replay_leg_value where is_inverse
     ) as n
     group by n.unit_no, n.asset_no
-),
+)
 
-worth as (
-    select
-        k.unit_no,
-        sum(round(if(k.net > 0, k.net * p.price * 1e-2 * p.ratio, k.net * p.price * 1e-2))::bigint) as margin_worth,
-        sum(coin_usd(k.net, p.price)) as settle_worth
-    from coins as k
-    inner join replay_unit as u on k.unit_no = u.unit_no
-    inner join replay_coin_price as p on u.venue = p.venue and k.asset_no = p.asset_no
-    group by k.unit_no
-),
+select
+    k.unit_no,
+    sum(round(if(k.net > 0, k.net * p.price * 1e-2 * p.ratio, k.net * p.price * 1e-2))::bigint) as margin_worth,
+    sum(coin_usd(k.net, p.price)) as settle_worth
+from coins as k
+inner join replay_unit as u on k.unit_no = u.unit_no
+inner join replay_coin_price as p on u.venue = p.venue and k.asset_no = p.asset_no
+group by k.unit_no;
 
-legs as (
+-- @when replay_wanted
+create or replace temp table replay_margin as
+with legs as (
     select
         unit_no,
         count(*) as legs,
@@ -87,4 +88,4 @@ select
 from replay_unit as u
 inner join replay_wanted as w on u.unit_no = w.unit_no
 left join legs as g on u.unit_no = g.unit_no
-left join worth as k on u.unit_no = k.unit_no;
+left join replay_worth as k on u.unit_no = k.unit_no;

@@ -1,5 +1,6 @@
 -- Grain of replay_breach: one row per margined unit in breach (E <= MM) that something is done with: stage backstop or book.
 -- Units with a halted contract wait, and so do book units in cool-down.
+-- @when replay_margin
 create or replace temp table replay_breach as
 select
     m.unit_no,
@@ -35,6 +36,7 @@ where u.kind = 'trader'
 
 -- A unit is watched while it is near or below its margin or holds what has another price than its contracts; of every other one each
 -- leg gets the mark at which its equal share of the slack would be lost. 1,000 ticks and some micro-USD are kept for rounding.
+-- @when replay_margin
 create or replace temp table replay_slack as
 with r as (select greatest(1, coalesce(top_up_below, 1))::double as ratio from scenario_run),
 
@@ -53,12 +55,15 @@ cross join r
 cross join g
 where m.kind = 'trader' and m.legs > 0;
 
+-- @when replay_slack
 update replay_unit as u set is_watched = s.is_watched from replay_slack as s where u.unit_no = s.unit_no;
 
+-- @when replay_margin
 update replay_unit as u set is_watched = false
 from replay_margin as m
 where u.unit_no = m.unit_no and (m.legs = 0 or m.kind != 'trader');
 
+-- @when replay_slack
 update replay_leg as l set
     alarm = case
         when s.is_watched then null

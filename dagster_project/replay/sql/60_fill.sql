@@ -1,13 +1,14 @@
 -- Grain of replay_execution: one row per contract and side with orders: what the book takes in this round and its one price.
 -- Grain of replay_fill: one row per order with lots filled (signed as the position), with proceeds in the settle asset.
+-- @when replay_order
 create or replace temp table replay_execution as
 with asked as (
     select
         o.contract_no,
         o.side,
-        sum(reference_notional(o.lots, c.lot_size, c.reference_price))::hugeint as asked_micro
+        sum(reference_notional(o.lots, q.lot_size, q.reference_price))::hugeint as asked_micro
     from replay_order as o
-    inner join replay_contract as c on o.contract_no = c.contract_no
+    inner join replay_quote as q on o.contract_no = q.contract_no
     group by o.contract_no, o.side
 ),
 
@@ -16,7 +17,9 @@ room as (
         a.*,
         c.law,
         c.coefficient,
+        c.index_price,
         b.depth_micro,
+        b.move - m.y as book_tick,
         if(a.side = 1, b.sold_micro, b.bought_micro) as before_micro,
         if(a.side = 1, m.sold_tick, m.bought_tick) as before_tick,
         if(
@@ -29,57 +32,78 @@ room as (
 )
 
 select
-    *,
+    r.*,
+    q.is_inverse,
+    q.asset_no,
+    q.lot_size,
+    q.contract_value,
+    q.reference_price,
+    q.coin_price,
+    s.fee_rate,
+    place.maker_no,
+    fund.fund_no,
     case
-        when push_tick(law, depth_micro, coefficient, before_micro + asked_micro) - before_tick
-            <= coalesce(room_tick, 9000000000000000000)
-            then asked_micro
-        when law = 'linear' then (room_tick::hugeint * depth_micro) // 1000000000000::hugeint
+        when push_tick(r.law, r.depth_micro, r.coefficient, r.before_micro + r.asked_micro) - r.before_tick
+            <= coalesce(r.room_tick, 9000000000000000000)
+            then r.asked_micro
+        when r.law = 'linear' then (r.room_tick::hugeint * r.depth_micro) // 1000000000000::hugeint
         else greatest(
                 0,
                 floor(
-                    ((before_tick + room_tick) / 1e12 / coefficient)
-                    * ((before_tick + room_tick) / 1e12 / coefficient)
+                    ((r.before_tick + r.room_tick) / 1e12 / r.coefficient)
+                    * ((r.before_tick + r.room_tick) / 1e12 / r.coefficient)
                     * 1e6
                 )::hugeint
-                - before_micro
+                - r.before_micro
             )
     end as room_micro
-from room;
+from room as r
+inner join replay_quote as q on r.contract_no = q.contract_no
+inner join scenario_venue as s on q.venue = s.venue
+inner join replay_place as place on q.venue = place.venue
+inner join replay_contract_pool as fund on r.contract_no = fund.contract_no;
 
+-- @when replay_execution
 create or replace temp table replay_fill as
 with filled as (
     select
-        o.*,
+        e.*,
+        o.unit_no,
+        o.is_forced,
+        o.is_partial,
         o.lots as asked,
         if(e.room_micro < e.asked_micro, ((o.lots * e.room_micro) // e.asked_micro)::bigint, o.lots) as got
     from replay_order as o
     inner join replay_execution as e on o.contract_no = e.contract_no and o.side = e.side
 ),
 
+referenced as (
+    select *, reference_notional(got, lot_size, reference_price) as reference_micro from filled
+),
+
+-- one price for what a contract's book takes on one side
+summed as (
+    select *, sum(reference_micro) over (partition by contract_no, side)::hugeint as taken_micro from referenced
+),
+
+pushed as (
+    select *, push_tick(law, depth_micro, coefficient, before_micro + taken_micro) as after_tick from summed
+),
+
 priced as (
     select
-        f.contract_no,
-        f.side,
-        c.index_price * exp((any_value(b.move) - any_value(m.y) + f.side * any_value(e.before_tick)) / 1e12)
-        * average_factor(
-            any_value(c.law),
-            f.side,
-            any_value(e.before_tick) / 1e12,
-            push_tick(
-                any_value(c.law),
-                any_value(b.depth_micro),
-                any_value(c.coefficient),
-                any_value(e.before_micro) + sum(reference_notional(f.got, c.lot_size, c.reference_price))::hugeint
-            ) / 1e12
-        ) as price
-    from filled as f
-    inner join replay_contract as c on f.contract_no = c.contract_no
-    inner join replay_book as b on f.contract_no = b.contract_no
-    inner join replay_mark as m on f.contract_no = m.contract_no
-    inner join replay_execution as e on f.contract_no = e.contract_no and f.side = e.side
-    where f.got > 0
-    group by f.contract_no, f.side, c.index_price
+        *,
+        index_price * exp((book_tick + side * before_tick) / 1e12)
+        * average_factor(law, side, before_tick / 1e12, after_tick / 1e12) as price
+    from pushed
+),
+
+sold as (
+    select *, native_value(is_inverse, side * got, lot_size, contract_value, price) as native from priced
+),
+
+valued as (
+    select *, if(is_inverse, coin_usd(native, coin_price), native) as usd from sold
 )
 
 select
@@ -90,40 +114,28 @@ select
     f.is_partial,
     f.asked,
     f.got,
-    c.is_inverse,
-    c.asset_no,
-    p.price,
+    f.is_inverse,
+    f.asset_no,
+    f.price,
     l.lots as held,
     l.basis,
-    reference_notional(f.got, c.lot_size, c.reference_price) as reference_micro,
-    native_value(c.is_inverse, f.side * f.got, c.lot_size, c.contract_value, p.price) as native,
-    if(
-        c.is_inverse,
-        coin_usd(native_value(c.is_inverse, f.side * f.got, c.lot_size, c.contract_value, p.price), q.price),
-        native_value(c.is_inverse, f.side * f.got, c.lot_size, c.contract_value, p.price)
-    ) as usd,
-    if(f.is_forced, round(s.fee_rate * abs(if(
-        c.is_inverse,
-        coin_usd(native_value(c.is_inverse, f.side * f.got, c.lot_size, c.contract_value, p.price), q.price),
-        native_value(c.is_inverse, f.side * f.got, c.lot_size, c.contract_value, p.price)
-    )))::bigint, 0) as fee,
-    place.maker_no,
-    fund.fund_no
-from filled as f
-inner join priced as p on f.contract_no = p.contract_no and f.side = p.side
-inner join replay_contract as c on f.contract_no = c.contract_no
-inner join scenario_venue as s on c.venue = s.venue
-inner join replay_place as place on c.venue = place.venue
-inner join replay_contract_pool as fund on f.contract_no = fund.contract_no
+    f.reference_micro,
+    f.native,
+    f.usd,
+    if(f.is_forced, round(f.fee_rate * abs(f.usd))::bigint, 0) as fee,
+    f.maker_no,
+    f.fund_no
+from valued as f
 inner join replay_leg as l on f.unit_no = l.unit_no and f.contract_no = l.contract_no
-left join replay_coin_price as q on c.is_inverse and c.venue = q.venue and c.asset_no = q.asset_no
 where f.got > 0;
 
+-- @when replay_fill
 insert into replay_delta_leg
 select unit_no, contract_no, -side * got, -basis_cut(basis, got, abs(held)) from replay_fill
 union all
 select maker_no, contract_no, side * got, 0 from replay_fill;
 
+-- @when replay_fill
 insert into replay_delta_balance
 select unit_no, if(is_inverse, asset_no, 0), native from replay_fill
 union all
@@ -133,6 +145,7 @@ select unit_no, 0, -fee from replay_fill
 union all
 select fund_no, 0, fee from replay_fill;
 
+-- @when replay_fill
 update replay_book as b set
     sold_micro = b.sold_micro + f.sold,
     bought_micro = b.bought_micro + f.bought
@@ -146,12 +159,14 @@ from (
 ) as f
 where b.contract_no = f.contract_no;
 
+-- @when replay_fill
 update replay_unit as u set
     partial_closes = u.partial_closes + 1,
     last_partial_seconds = (select seconds from replay_clock)
 from (select distinct unit_no from replay_fill where is_partial) as f
 where u.unit_no = f.unit_no;
 
+-- @when replay_fill
 insert into replay_event by name
 select
     k.step,

@@ -1,5 +1,6 @@
 -- Grain of replay_taken: one row per unit that its venue's fund takes over: backstop, or what the book did not fill.
 -- Grain of replay_wanted: those, and units whose last position the book has just closed.
+-- @when replay_breach or replay_order
 create or replace temp table replay_taken as
 select unit_no, 'backstop' as stage from replay_breach where stage = 'backstop'
 union all
@@ -12,6 +13,7 @@ where o.is_forced and s.unfilled = 'fund'
 group by o.unit_no
 having sum(o.lots) > sum(coalesce(f.got, 0));
 
+-- @when replay_taken or replay_fill
 create or replace temp table replay_wanted as
 select unit_no from replay_taken
 union

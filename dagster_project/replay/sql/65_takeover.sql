@@ -1,5 +1,6 @@
 -- Takes over the units of replay_taken at the round's marks and settles units that are flat and owe. What a unit owes is its
 -- venue's pool's from here on: the parts are in replay_deficit. is_held: the fund holds the lots, not the counterparty.
+-- @when replay_margin
 create or replace temp table replay_leaving as
 select
     m.unit_no,
@@ -15,6 +16,7 @@ left join replay_taken as t on m.unit_no = t.unit_no
 where t.unit_no is not null or (u.kind = 'trader' and m.legs = 0 and m.settle_equity < 0);
 
 -- shares of what is owed or left, by notional of the legs taken over, by reference notional of the fills of a flat unit
+-- @when replay_leaving
 create or replace temp table replay_part as
 with parts as (
     select
@@ -51,10 +53,12 @@ select
     share + if(place = 1, abs(settle_equity) - (sum(share) over (partition by unit_no))::bigint, 0) as amount
 from shared;
 
+-- @when replay_part
 insert into replay_deficit
 select pool_no, unit_no, contract_no, lots, amount, is_held from replay_part where settle_equity < 0;
 
 -- the fund's legs: what joins, what nets and what turns them
+-- @when replay_leaving
 create or replace temp table replay_joining as
 with joining as (
     select
@@ -86,6 +90,7 @@ inner join replay_mark as m on j.contract_no = m.contract_no
 left join replay_leg as l on j.fund_no = l.unit_no and j.contract_no = l.contract_no;
 
 -- what netting realises: coins are sold to the outside at once, so that a fund holds no coins but those that its legs stand for
+-- @when replay_joining
 create or replace temp table replay_netted as
 select
     u.pool_no,
@@ -100,18 +105,22 @@ inner join replay_contract as c on j.contract_no = c.contract_no
 left join replay_coin_price as p on c.is_inverse and c.venue = p.venue and c.asset_no = p.asset_no
 where j.basis != j.native;
 
+-- @when replay_netted
 insert into replay_realised select pool_no, usd, true from replay_netted;
 
+-- @when replay_netted
 insert into replay_delta_balance
 select fund_no, asset_no, -native from replay_netted where is_inverse
 union all
 select fund_no, 0, usd from replay_netted where is_inverse;
 
+-- @when replay_netted
 insert into replay_outside
 select asset_no, native from replay_netted where is_inverse
 union all
 select 0, -usd from replay_netted where is_inverse;
 
+-- @when replay_leaving
 insert into replay_delta_leg
 select v.unit_no, v.contract_no, -v.lots, -v.basis
 from replay_leaving as g
@@ -120,6 +129,7 @@ where g.stage is not null
 union all
 select fund_no, contract_no, lots, basis from replay_joining;
 
+-- @when replay_leaving
 insert into replay_delta_balance
 select unit_no, 0, -cash from replay_leaving
 union all
@@ -135,6 +145,7 @@ inner join replay_leg_value as v on g.unit_no = v.unit_no
 where g.stage is not null;
 
 -- coins that nobody carries any more are sold to the outside at their price
+-- @when replay_leaving
 insert into replay_outside
 with sold as (
     select n.unit_no, n.asset_no, sum(n.amount)::bigint as amount
@@ -158,6 +169,7 @@ from sold as s
 inner join replay_unit as u on s.unit_no = u.unit_no
 inner join replay_coin_price as p on u.venue = p.venue and s.asset_no = p.asset_no;
 
+-- @when replay_part
 insert into replay_event by name
 select
     k.step,
@@ -177,6 +189,7 @@ inner join replay_mark as m on p.contract_no = m.contract_no
 cross join replay_clock as k
 where p.is_held;
 
+-- @when replay_part
 insert into replay_event by name
 select
     k.step,

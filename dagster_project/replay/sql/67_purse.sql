@@ -2,12 +2,10 @@
 -- at the round's marks, what it was asked for in the round. Units: micro-USD. The margin of all funds has to be there.
 create or replace temp table replay_purse as
 with bases as (
-    select l.unit_no, sum(l.basis) as basis
-    from replay_leg as l
-    inner join replay_unit as u on l.unit_no = u.unit_no
-    inner join replay_contract as c on l.contract_no = c.contract_no
-    where u.kind = 'fund' and not c.is_inverse
-    group by l.unit_no
+    select unit_no, sum(basis) as basis
+    from replay_leg_value
+    where not is_inverse
+    group by unit_no
 ),
 
 d as (select pool_no, sum(deficit) as deficit from replay_deficit group by pool_no)

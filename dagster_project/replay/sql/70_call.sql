@@ -19,8 +19,9 @@ select
 from replay_purse as p
 inner join scenario_venue as s on p.venue = s.venue
 inner join replay_peak as k on p.pool_no = k.pool_no
-where s.adl_policy != 'none';
+where s.adl_policy != 'none' and (is_inventory_called or uncovered > 0);
 
+-- @when replay_shortage
 create or replace temp table replay_call as
 with inventory as (
     select
@@ -139,6 +140,7 @@ select
     adl_policy
 from realised;
 
+-- @when replay_call
 create or replace temp table replay_wanted as
 with k as (select distinct contract_no, side from replay_call where wanted > 0)
 

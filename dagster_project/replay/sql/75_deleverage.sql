@@ -1,6 +1,7 @@
 -- Grain of replay_slice: one row per winner that is deleveraged in a contract: lots (signed, as closed), haircut in micro-USD.
 -- side is that of the source: 1 where longs of a bankrupt account or a fund close against shorts that win.
 -- The margin of the candidates (50_margin.sql over replay_wanted) has to be there.
+-- @when replay_call
 create or replace temp table replay_need as
 select
     k.contract_no,
@@ -12,6 +13,7 @@ from replay_call as k
 group by k.contract_no, k.side
 having sum(k.wanted) > 0;
 
+-- @when replay_need and replay_margin
 create or replace temp table replay_winner as
 with candidate as (
     select
@@ -180,6 +182,7 @@ select
 from shared
 where lots > 0;
 
+-- @when replay_winner
 create or replace temp table replay_slice as
 with ranked as (
     select
@@ -230,6 +233,7 @@ inner join replay_mark as m on s.contract_no = m.contract_no
 left join replay_coin_price as q on c.is_inverse and c.venue = q.venue and c.asset_no = q.asset_no;
 
 -- who gives the lots: funds in order, then the counterparty; the last one takes what rounding leaves
+-- @when replay_slice
 create or replace temp table replay_given as
 with totals as (
     select contract_no, side, any_value(closed) as closed, sum(native)::bigint as native
@@ -281,6 +285,7 @@ from priced as p
 left join replay_leg as l on p.source_no = l.unit_no and p.contract_no = l.contract_no;
 
 -- what the haircuts bring each pool
+-- @when replay_slice
 create or replace temp table replay_collected as
 with totals as (
     select contract_no, side, any_value(collected) as collected from replay_slice group by contract_no, side
@@ -313,11 +318,13 @@ select
     (share + if(place = 1, collected - sum(share) over (partition by contract_no, side), 0))::bigint as haircut
 from shared;
 
+-- @when replay_slice
 insert into replay_delta_leg
 select unit_no, contract_no, -lots, -cut from replay_slice
 union all
 select source_no, contract_no, -side * lots, -cut from replay_given;
 
+-- @when replay_slice
 insert into replay_delta_balance
 select unit_no, if(is_inverse, asset_no, 0), native from replay_slice
 union all
@@ -330,6 +337,7 @@ from replay_collected as k
 inner join replay_unit as u on u.kind = 'fund' and k.pool_no = u.pool_no;
 
 -- what the funds realise; coins are sold to the outside at once
+-- @when replay_given
 create or replace temp table replay_given_up as
 select
     u.pool_no,
@@ -343,18 +351,22 @@ inner join replay_unit as u on g.source_no = u.unit_no and u.kind = 'fund'
 left join replay_coin_price as p on g.is_inverse and u.venue = p.venue and g.asset_no = p.asset_no
 where g.is_held;
 
+-- @when replay_given_up
 insert into replay_realised select pool_no, usd, false from replay_given_up;
 
+-- @when replay_given_up
 insert into replay_delta_balance
 select source_no, asset_no, -native from replay_given_up where is_inverse
 union all
 select source_no, 0, usd from replay_given_up where is_inverse;
 
+-- @when replay_given_up
 insert into replay_outside
 select asset_no, native from replay_given_up where is_inverse
 union all
 select 0, -usd from replay_given_up where is_inverse;
 
+-- @when replay_slice
 insert into replay_event by name
 select
     k.step,

@@ -41,7 +41,8 @@ from now as n
 cross join replay_clock as k
 where n.deficit != 0 or n.haircut != 0 or n.realised != 0 or n.netted != 0 or n.wallet < 0;
 
--- lots that a call asked for and nobody could give
+-- what deleveraging may not do
+-- @when replay_pool_flow or replay_slice
 insert into replay_round_check
 select
     k.step,
@@ -86,9 +87,21 @@ select
         ) as served
         where served.closed > served.wanted
     ) as i4_slices,
+    0 as i5_fills
+from replay_clock as k;
+
+-- and what the book may not
+-- @when replay_fill
+insert into replay_round_check
+select
+    k.step,
+    k.round,
+    0 as i3_needless,
+    0 as i4_slices,
     (select count(*) from replay_fill as f where f.got > abs(f.held) or sign(f.held) != f.side) as i5_fills
 from replay_clock as k;
 
+-- @when replay_pool_flow
 insert into replay_delta_balance
 select u.unit_no, 0, f.socialised
 from replay_pool_flow as f

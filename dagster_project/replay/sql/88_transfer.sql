@@ -1,4 +1,5 @@
 -- Sends what is asked for: the owner's unit with the largest free equity gives; one request a source and step, the first by unit.
+-- @when replay_asking
 create or replace temp table replay_sending as
 with free as (
     select
@@ -28,6 +29,7 @@ from chosen
 where least(need, free) > 0
 qualify row_number() over (partition by source_no order by target_no) = 1;
 
+-- @when replay_sending
 insert into replay_transit
 select
     p.source_no,
@@ -48,8 +50,10 @@ inner join replay_unit as v on p.target_no = v.unit_no
 inner join scenario_transfer as t on u.venue = t.source_venue and v.venue = t.target_venue
 cross join replay_clock as k;
 
+-- @when replay_sending
 insert into replay_delta_balance select source_no, 0, -amount from replay_sending;
 
+-- @when replay_sending
 insert into replay_event by name
 select k.step, k.round, 'transfer_out' as kind, p.source_no as unit_no, p.amount as usd
 from replay_sending as p, replay_clock as k;
