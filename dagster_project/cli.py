@@ -14,7 +14,7 @@ import click
 from dagster_project.book_cli import book
 from dagster_project.lib.errors import DeleverError, UsageError
 from dagster_project.lib.home import PROJECT_ROOT, Home
-from dagster_project.replay_cli import replay, reverse, sweep
+from dagster_project.replay_cli import replay, reverse, shock, sweep
 from dagster_project.screen import ERR, FOLDER, OUT
 
 if TYPE_CHECKING:
@@ -355,6 +355,7 @@ cli.add_command(book)
 cli.add_command(replay)
 cli.add_command(sweep)
 cli.add_command(reverse)
+cli.add_command(shock)
 
 
 @cli.command()

@@ -115,6 +115,38 @@ def sweep(
 
 
 @click.command()
+@click.option("--event", required=True, metavar="EVENT_ID", help="event of dim_event, e.g. 2025_10_10")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="scenario YAML to write; must not be there yet"
+)
+@click.option("--venue", "venues", multiple=True, help="only this venue's prices; may be repeated [the median of all]")
+@click.option("--seconds", type=click.IntRange(60), help="length from before the event [to the end of its aftershock]")
+@click.option("--book", type=FOLDER, help="keep only the assets of this book: a scenario may name no others")
+@click.option("--scenario", "base", type=FILE, help="scenario YAML whose other keys are kept")
+def shock(
+    event: str, out: Path, venues: tuple[str, ...], seconds: int | None, book: Path | None, base: Path | None
+) -> None:
+    """Write a scenario that follows the prices recorded in an event of the published snapshot.
+
+    Each asset gets its own path, bar by bar. Recorded prices contain what forced flow did to them, so marks follow the index
+    alone unless --scenario says otherwise.
+    """
+    from dagster_project.replay.recorded import Window, record_shock  # noqa: PLC0415
+
+    with ERR.status("reading the event"):
+        made = record_shock(Home.from_env(), Window(event, venues, seconds), out, book=book, base=base)
+    trades = [asset for asset, kind in made.kinds.items() if kind == "trade"]
+    lines = [
+        f"Scenario {made.scenario} is written to {out}: {made.steps:,} steps of {made.step_seconds} s",
+        f"{len(made.kinds):,} assets with {made.source_class} prices, {len(made.kinds) - len(trades):,} by their index, "
+        f"{len(trades):,} by trades",
+    ]
+    if made.still:
+        lines.append(f"No prices, so without a move: {', '.join(made.still)}")
+    OUT.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+@click.command()
 @click.option("--book", type=FOLDER, help=_BOOK_HELP)
 @click.option("--scenario", type=FILE, help="scenario YAML; its shock is what is scaled")
 @click.option("--outcome", help="what is looked for; --list names them")

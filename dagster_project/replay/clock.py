@@ -12,33 +12,11 @@ from dagster_project.replay.plans import Plans
 from dagster_project.replay.scenario import Scenario
 from dagster_project.replay.scenario_tables import put_now
 
-_PLANNED = (
-    *(
-        "30_step",
-        "33_accrue",
-        "32_arrival",
-        "62_apply",
-        "40_mark",
-        "34_still",
-        "37_halt",
-        "36_round",
-        "42_too_far",
-        "45_active",
-    ),
-    *(
-        "50_margin",
-        "55_breach",
-        "56_fraction",
-        "57_order",
-        "58_rehedge",
-        "60_fill",
-        "63_taken",
-        "65_takeover",
-        "64_held",
-    ),
-    *("66_funds", "67_purse", "70_call", "75_deleverage", "80_settle", "85_step_end", "89_invariants", "86_naked"),
-    *("87_request", "88_transfer"),
-)
+_PLANNED = (  # noqa: SIM905 - read in lines, not one name a line
+    "30_step 33_accrue 32_arrival 62_apply 40_mark 34_still 37_halt 36_round 42_too_far 45_active 50_margin 53_slack 54_alarm "
+    "55_breach 56_fraction 57_order 58_rehedge 60_fill 63_taken 65_takeover 64_held 66_funds 67_purse 70_call 75_deleverage "
+    "80_settle 85_step_end 89_invariants 86_naked 87_request 88_transfer"
+).split()
 """Files of a step and its rounds, each after those whose tables it reads."""
 
 
@@ -83,7 +61,7 @@ class Clock:
         self.build("27_everyone", "50_margin")
         if self.any("scenario_venue where leverage_cap is not null"):
             self.build("25_leverage_cap", "62_apply", "27_everyone", "50_margin")
-        self.build("26_calm", "29_hedge")
+        self.build("26_calm", "29_hedge", "53_slack", "31_alarm")
         self.has_hedges = self.any("replay_hedge")
         self.has_breakers = self.any("scenario_venue where breaker_move is not null")
         self.has_partial = self.any("scenario_venue where close = 'partial'")
@@ -164,7 +142,7 @@ class Clock:
         """Find who is in breach, and what goes to the book."""
         self.run("45_active")
         if self.rows["replay_wanted"]:
-            self.run("50_margin", "55_breach")
+            self.run("50_margin", "53_slack", "54_alarm", "55_breach")
         if self.rows["replay_breach"]:
             if self.has_partial:
                 self.run("56_fraction")

@@ -25,6 +25,9 @@ _COLUMNS = {
     "source_class varchar",
     "fct_insurance_fund": "venue varchar, product varchar, pool varchar, asset varchar, covered_symbols varchar, fund_date date, "
     "observed_at timestamptz, balance_usd double, source_class varchar",
+    "dim_event": "event_id varchar, pre_event_at timestamptz, recovery_at timestamptz, window_end_at timestamptz",
+    "fct_event_window": "event_id varchar, venue varchar, venue_symbol varchar, base_asset varchar, bar_start_at timestamptz, "
+    "interval_seconds integer, close_price double, index_close double, source_class varchar",
 }
 
 

@@ -178,6 +178,11 @@ def book_that_breaks(name: str) -> Book:
         book.add("account", account_id="coin", owner_id="coin", venue="v", kind="trader", margin_mode="cross")
         book.add("collateral", account_id="coin", asset="BTC", amount=1.0, price=100.0, contract=None)
         book.add("position", account_id="coin", venue="v", contract="BTCUSDT", quantity=9.0, entry_price=100.0)
+    if name == "i6_fills":
+        # who has coins is looked at in every round
+        book.add("account", account_id="coin", owner_id="coin", venue="v", kind="trader", margin_mode="cross")
+        book.add("collateral", account_id="coin", asset="BTC", amount=5.0, price=100.0, contract=None)
+        book.add("position", account_id="coin", venue="v", contract="BTCUSDT", quantity=1.0, entry_price=100.0)
     if name == "i3_needless":
         book.rows["fund"][0]["balance"] = 0.0
         for contract, index in (("BTCUSDT", 100.0), ("ETHUSDT", 10.0)):

@@ -70,3 +70,13 @@ create or replace temp macro coin_usd(units, price) as round(units * price * 1e-
 -- Part of a basis that leaves with `closed` of `held` lots (both positive).
 create or replace temp macro basis_cut(basis, closed, held) as
     (sign(basis)::hugeint * ((abs(basis)::hugeint * closed) // held))::bigint;
+
+-- Mark in ticks at which a leg of signed lots has lost its share of what its unit can lose: below it for a long, above it for a
+-- short, null where the unit is watched anyway. 1,000 ticks are kept for rounding.
+create or replace temp macro alarm_tick(lots, mark_tick, is_watched, share, growth) as
+    case
+        when is_watched then null
+        when lots > 0 and share >= 1 then -9000000000000000000
+        when lots > 0 then mark_tick + ceil(ln(1 - share) * 1e12)::bigint + 1000
+        else mark_tick + floor(least(ln(1 + share / growth), 1000) * 1e12)::bigint - 1000
+    end;

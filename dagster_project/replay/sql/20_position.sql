@@ -1,5 +1,5 @@
 -- Grain of replay_leg: one row per unit and contract with lots; basis in units of the settle asset (micro-USD, of an inverse
--- contract 1e-8 coins). alarm: the mark tick at which a margined unit has to be looked at again (50_margin.sql).
+-- contract 1e-8 coins). alarm: the mark tick at which a margined unit has to be looked at again (54_alarm.sql).
 -- Grain of replay_coin: one row per unit and asset that is not cash.
 create or replace temp table replay_leg as
 with legs as (
