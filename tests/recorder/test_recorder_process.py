@@ -55,13 +55,27 @@ def started(home: Home, *feeds: str, **options: float) -> Iterator[subprocess.Po
     """A recorder in a process of its own, which does not outlive the block."""
     command = [sys.executable, "-c", START, str(home.root), ",".join(feeds), json.dumps(OPTIONS | options)]
     process = subprocess.Popen(
-        command, cwd=PROJECT_ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"PYTHONFAULTHANDLER": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield process
     finally:
         process.kill()
         process.communicate(timeout=60)
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """What a process that was told to stop has said; one that does not stop shows where its threads are."""
+    try:
+        return process.communicate(timeout=60)[1]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        pytest.fail(f"it does not stop:\n{process.communicate(timeout=60)[1]}")
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60) -> None:
@@ -91,7 +105,7 @@ def test_a_signal_ends_it_cleanly_with_everything_in_landing(
             said = next(line for line in process.stderr if "binance: 50 messages" in line)
             assert len(on_disk(home, "binance")) < 50
             process.send_signal(number)
-            process.communicate(timeout=60)
+            ended(process)
     assert process.returncode == 0
     assert said
     assert messages(home, "binance") == sent
@@ -143,7 +157,7 @@ def test_a_kill_loses_nothing_that_was_flushed_and_its_gap_is_told(home: Home, m
             push(venue, loop, *first)
             wait_for(lambda: on_disk(home, "binance") == first and status_of(home, "binance").messages == 20, process)
             process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=60)
+            ended(process)
         assert process.returncode == -signal.SIGKILL
         (part,) = (home.root / "recorder" / "binance").glob("*.part")
         heard_at = status_of(home, "binance").last_heard_at
@@ -158,7 +172,7 @@ def test_a_kill_loses_nothing_that_was_flushed_and_its_gap_is_told(home: Home, m
             wait_for(lambda: len(on_disk(home, "binance")) == 11, process)
             restarted = status_of(home, "binance")
             process.terminate()
-            _, said = process.communicate(timeout=60)
+            said = ended(process)
         assert process.returncode == 0, said
     assert restarted.dropped_lines == 1
     assert messages(home, "binance") == [*first, first[-1], *second]
@@ -184,7 +198,7 @@ def test_a_kill_between_landing_and_clearing_up_doubles_nothing(home: Home, monk
             (part,) = (home.root / "recorder" / "binance").glob("*.part")
             spooled = part.read_bytes()
             process.terminate()
-            process.communicate(timeout=60)
+            ended(process)
         (entry,) = Landing(home.landing).files("binance", "liquidations")
         # As if the finished segment had not been removed yet.
         name = Path(entry.path).stem
@@ -192,7 +206,7 @@ def test_a_kill_between_landing_and_clearing_up_doubles_nothing(home: Home, monk
         with started(home, "binance") as process:
             wait_for(lambda: status_of(home, "binance").segments_landed == 1, process)
             process.terminate()
-            process.communicate(timeout=60)
+            ended(process)
     assert [found.path for found in Landing(home.landing).all_files()] == [entry.path]
     assert messages(home, "binance") == sent
 
@@ -207,7 +221,7 @@ def test_one_recorder_a_home_and_feed(home: Home, monkeypatch: pytest.MonkeyPatc
             wait_for(lambda: status_of(home, "binance").state == "running", process)
             assert status_of(home, "binance").pid == process.pid
             process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=60)
+            ended(process)
         # A killed one leaves its lock file, but not the lock.
         with started(home, "binance") as process:
             wait_for(lambda: venue.connections == 2, process)
@@ -223,7 +237,7 @@ def test_a_feed_that_is_refused_does_not_end_the_others(home: Home, monkeypatch:
             push(venue, loop, order())
             wait_for(lambda: on_disk(home, "binance") == [order()], process)
             process.terminate()
-            _, said = process.communicate(timeout=60)
+            said = ended(process)
     assert process.returncode == 0
     assert "okx is no longer recorded" in said
     assert "does not serve this region" in said
@@ -261,7 +275,7 @@ def test_it_stops_at_once_while_a_venue_does_not_answer(home: Home, monkeypatch:
             wait_for(asked.is_set, process)
             began = time.monotonic()
             process.terminate()
-            process.communicate(timeout=60)
+            ended(process)
             assert time.monotonic() - began < 5
         release.set()
         server.shutdown()
@@ -292,7 +306,7 @@ def test_bybit_is_recorded_from_its_own_list_of_contracts(home: Home, monkeypatc
             push(venue, loop, bybit_push("BTCUSD", NOW_MS, "5"))
             wait_for(lambda: len(on_disk(home, "bybit")) == 2, process)
             process.terminate()
-            process.communicate(timeout=60)
+            ended(process)
         server.shutdown()
         thread.join()
     assert process.returncode == 0
