@@ -17,7 +17,7 @@ def main() -> None:
         "# Results",
         "",
         f"Written by `make bench`. {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numpy", "polars"))
+        + ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numba", "numpy", "polars"))
         + ". The machine is shared and noisy: read the ratios, not the seconds.",
         "",
         "## Isolated one-sided fixpoint",

@@ -399,6 +399,8 @@ def test_book_of_the_demo(demo: Built, tmp_path: Path) -> None:
     """The whole map of the demo: sides, levels (of every seventh account) and no liquidation without a shock."""
     made = infer_book(demo.home, "2025-10-10", tmp_path / "book")
     assert made.held.info.source_class == "synthetic"
+    again = infer_book(demo.home, "2025-10-10", tmp_path / "again")
+    assert again.held.info.digest == made.held.info.digest
     book = ReadBook(tmp_path / "book")
     query = "select * from fct_liquidation_map where map_date = date '2025-10-10'"
     table = run_query(demo.home, query).to_arrow_table().to_pylist()
