@@ -86,6 +86,20 @@ def read_snapshot(home: Home) -> Snapshot | None:
     return Snapshot.model_validate(json.loads(described.read_text()))
 
 
+def need_snapshot(home: Home) -> Snapshot:
+    """The published snapshot's description.
+
+    Raises:
+        UsageError: Nothing is published.
+    """
+    snapshot = read_snapshot(home)
+    if snapshot is None or not home.published_marts.exists():
+        raise UsageError(
+            f"Nothing is published in {home.root} yet. Run `make demo` or `delever run`, or set DELEVER_HOME to a home that has."
+        )
+    return snapshot
+
+
 def _copy(warehouse: Path, staged: Path) -> list[PublishedTable]:
     tables = []
     with connect() as connection:

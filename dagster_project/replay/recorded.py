@@ -13,9 +13,8 @@ import duckdb
 import yaml
 
 from dagster_project.lib.duck import connect, literal
-from dagster_project.lib.errors import UsageError
 from dagster_project.lib.home import Home
-from dagster_project.lib.publish import read_snapshot
+from dagster_project.lib.publish import need_snapshot
 from dagster_project.replay.engine import opened
 from dagster_project.replay.faults import Fault, ReplayInputError, ReplayOutputError, printable
 from dagster_project.replay.scenario import read_raw, validate
@@ -91,11 +90,7 @@ def record_shock(
         ReplayInputError: book or base scenario are refused.
         ReplayOutputError: `out` cannot be written.
     """
-    snapshot = read_snapshot(home)
-    if snapshot is None or not home.published_marts.exists():
-        raise UsageError(
-            f"Nothing is published in {home.root} yet. Run `make demo` or `delever run`, or set DELEVER_HOME to a home that has."
-        )
+    snapshot = need_snapshot(home)
     faults = [Fault("out", str(out), "is there already", "name a file that does not exist yet")] if out.exists() else []
     with connect() as con:
         con.execute(f"attach {literal(home.published_marts.resolve())} as snapshot (read_only)")

@@ -58,6 +58,11 @@ class Book:
                 maintenance_rate=rate, maintenance_amount=amount,
             )  # fmt: skip
 
+    def inverse(self, base: str, index: float) -> None:
+        """Add the inverse contract I of 1 USD on a deep book, without maintenance margin."""
+        self.contract(contract="I", base=base, index=index, depth=1e12)
+        self.rows["contract"][-1] |= {"contract_type": "inverse", "contract_value": 1.0}
+
     def maker(self, venue: str = "v", name: str | None = None) -> None:
         """Add a maker account that balances the venue."""
         name = name or f"maker-{venue}"

@@ -213,15 +213,7 @@ def test_flat_inverse_unit_sells_its_coins():
     2.00000000: the unit is flat at 0, without a deficit.
     """
     book = Book()
-    book.add(
-        "contract", venue="v", contract="I", base_asset="B", contract_type="inverse", contract_value=1.0, tier="major",
-        lot_size=1.0, index_price=100.0, beta=1.0,
-    )  # fmt: skip
-    book.add("depth", venue="v", contract="I", depth=1e12, recovery=0.0, floor=0.0)
-    book.add(
-        "margin_tier", venue="v", contract="I", notional_floor=0.0, notional_cap=None, maintenance_rate=0.0,
-        maintenance_amount=0.0,
-    )  # fmt: skip
+    book.inverse("B", 100.0)
     book.maker()
     book.add("account", account_id="a", owner_id="a", venue="v", kind="trader", margin_mode="isolated")
     book.add("collateral", account_id="a", asset="B", amount=1.0, price=100.0, contract="I")

@@ -224,15 +224,7 @@ def test_coins_are_rounded_to_their_own_unit(
 ) -> None:
     """A unit of 1e-8 BTC is 812.3 micro-USD at 81,230 USD: half of it is no winner's loss, nor money that nobody called."""
     book = Book()
-    book.add(
-        "contract", venue="v", contract="I", base_asset="BTC", contract_type="inverse", contract_value=1.0, tier="major",
-        lot_size=1.0, index_price=1e5, beta=1.0,
-    )  # fmt: skip
-    book.add("depth", venue="v", contract="I", depth=1e12, recovery=0.0, floor=0.0)
-    book.add(
-        "margin_tier", venue="v", contract="I", notional_floor=0.0, notional_cap=None, maintenance_rate=0.0,
-        maintenance_amount=0.0,
-    )  # fmt: skip
+    book.inverse("BTC", 1e5)
     book.maker()
 
     def account(name: str, lots: float, bought_at: float, coins: float) -> None:

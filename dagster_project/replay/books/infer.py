@@ -14,7 +14,7 @@ import duckdb
 from dagster_project.lib.duck import literal
 from dagster_project.lib.errors import UsageError
 from dagster_project.lib.home import Home
-from dagster_project.lib.publish import read_snapshot
+from dagster_project.lib.publish import need_snapshot
 from dagster_project.replay.book_check import BookSummary
 from dagster_project.replay.books.parameters import InferParameters, read_parameters
 from dagster_project.replay.books.tables import put_parameters
@@ -68,11 +68,7 @@ def infer_book(home: Home, at: str, out: Path, venues: Sequence[str] = (), param
     faults += more
     moment, more = _moment(at)
     faults += more
-    snapshot = read_snapshot(home)
-    if snapshot is None or not home.published_marts.exists():
-        raise UsageError(
-            f"Nothing is published in {home.root} yet. Run `make demo` or `delever run`, or set DELEVER_HOME to a home that has."
-        )
+    snapshot = need_snapshot(home)
     with scratch() as con:
         con.execute(f"attach {literal(home.published_marts.resolve())} as snapshot (read_only)")
         _need_maps(con, home)
