@@ -260,8 +260,11 @@
     create table if not exists versions.project (digest varchar);
     create table if not exists versions.days (model varchar, day date, rests_on varchar, content varchar);
     create table if not exists versions.terms (model varchar, name varchar, terms varchar);
+    create table if not exists versions.whole (model varchar, rests_on varchar, content varchar);
     delete from versions.days
     where model like 'raw.%' or not exists (select * from versions.project where digest = '{{ digest }}' and digest <> '');
+    delete from versions.whole
+    where not exists (select * from versions.project where digest = '{{ digest }}' and digest <> '');
     delete from versions.project;
     insert into versions.project values ('{{ digest }}');
     insert into versions.days

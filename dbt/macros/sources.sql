@@ -33,7 +33,10 @@
         and {{ others }}.feed = chosen.feed
         and chosen.preference = 1
     left join (
-        select distinct venue, base_asset, {{ utc_date('event_at') }} as spoken_date from {{ nearer }}
+        select distinct venue, base_asset, {{ utc_date('event_at') }} as spoken_date
+        from {{ nearer }}
+        -- Of venues of which no other speaks, which are most, nothing is read.
+        where venue in (select venue from {{ others }})
     ) as spoken
         on {{ others }}.venue = spoken.venue
         and {{ others }}.base_asset = spoken.base_asset

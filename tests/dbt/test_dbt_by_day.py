@@ -96,9 +96,20 @@ def build(run_dbt):
 
 @pytest.fixture
 def world(raw_world, tmp_path, fill):
-    """A hundred days of both venues, but for one day that is late."""
+    """A hundred days of both venues, but for one day that is late, and an hour a day that only a file has."""
     made = raw_world(tmp_path / "raw")
     fill(made, [day for day in DAYS if day != LATE])
+    made.add_some(
+        "files_klines",
+        f"""select 'bybit' as venue, 'BTCUSDT' as venue_symbol, 'BTC' as base_asset, 'linear' as contract_type,
+            'last' as price_kind, 'file' as source, 'measured' as source_class, 'complete' as completeness,
+            'page' as landing_path, timestamptz '2026-01-01 00:00:00+00' as ingested_at, 21600 as interval_seconds, *,
+            90.0 as open, 95.0 as high, 85.0 as low, 92.0 as close, 3.0 as base_quantity, 276.0 as notional_usd
+            from (select date, date + to_hours(hour) as open_time
+                  from (select unnest([{", ".join(f"date '{day}'" for day in DAYS)}]) as date)
+                  cross join (values (0), (3)) as hours(hour))""",
+    )
+    age(made.root)
     return made
 
 
@@ -142,6 +153,19 @@ def kept(work: Path, name: str) -> Path:
     return Path(shutil.copy(work / "warehouse.duckdb", work / f"{name}.duckdb"))
 
 
+def made(work: Path) -> set[str]:
+    """Models and seeds that the last run made; the others it left as they were. Views are always made."""
+    results = json.loads((work / "target" / "run_results.json").read_text())["results"]
+    nodes = json.loads((work / "target" / "manifest.json").read_text())["nodes"]
+    return {
+        nodes[result["unique_id"]]["name"]
+        for result in results
+        if nodes.get(result["unique_id"], {}).get("resource_type") in {"model", "seed"}
+        and nodes[result["unique_id"]]["config"]["materialized"] != "view"
+        and result["message"] != "UNCHANGED"
+    }
+
+
 def test_late_days_changed_days_and_lost_days_give_the_rows_of_a_full_refresh(world, tmp_path, build, fill):
     build(world.root, tmp_path)
     first = kept(tmp_path, "first")
@@ -164,8 +188,17 @@ def test_late_days_changed_days_and_lost_days_give_the_rows_of_a_full_refresh(wo
     changed = kept(tmp_path, "changed")
     assert remade(late, changed, "stg_venues__klines") == [DAYS[20], DAYS[70], DAYS[-1]]
     assert remade(late, changed, "int_liquidations__daily") == [DAYS[70], DAYS[-1]]
+    assert {"int_event_contracts__described", "fct_event_window", "fct_exchange_share"} <= made(tmp_path)
+
+    # A month after the event its tables rest on nothing new, and of what reads all days little holds something else.
+    fill(world, [DAYS[-1]], factor=2.3)
+    build(world.root, tmp_path)
+    changed = kept(tmp_path, "changed")
+    assert {"stg_venues__klines", "fct_exchange_share", "fct_open_interest_cycle"} <= made(tmp_path)
+    assert not {name for name in made(tmp_path) if "_event_" in name or name in {"dim_event", "venue_feed_changes"}}
 
     build(world.root, tmp_path, "--full-refresh")
+    assert {"stg_venues__klines", "fct_event_window", "dim_event", "venue_feed_changes"} <= made(tmp_path)
     whole = kept(tmp_path, "whole")
     assert differing(changed, whole) == {}
     # Equal and empty would prove nothing: only what no feed of this world delivers is empty.
@@ -191,6 +224,7 @@ def test_an_unchanged_raw_layer_makes_no_day_again_and_another_project_all(world
     first = kept(tmp_path, "first")
     build(world.root, tmp_path, *VOLUME)
     second = kept(tmp_path, "second")
+    assert made(tmp_path) == set()
     for model in ("stg_venues__klines", "stg_venues__liquidations", "int_volume__daily"):
         assert remade(first, second, model) == []
     # A file may be written twice within the second that file times have: it is looked at once more.
@@ -199,6 +233,7 @@ def test_an_unchanged_raw_layer_makes_no_day_again_and_another_project_all(world
     build(world.root, tmp_path, *VOLUME)
     third = kept(tmp_path, "third")
     assert remade(second, third, "stg_venues__klines") == [DAYS[5]]
+    assert "stg_venues__klines" in made(tmp_path)
     os.utime(file, (file.stat().st_mtime - 60,) * 2)
     build(world.root, tmp_path, *VOLUME)
     fourth = kept(tmp_path, "fourth")
@@ -210,6 +245,19 @@ def test_an_unchanged_raw_layer_makes_no_day_again_and_another_project_all(world
     # Whoever does not say which version it is gets everything made.
     build(world.root, tmp_path, *VOLUME, digest="")
     assert len(remade(fifth, tmp_path / "warehouse.duckdb", "stg_venues__klines")) == len(DAYS) - 1
+
+
+def test_a_table_that_is_gone_or_not_remembered_is_made_again(world, tmp_path, build):
+    build(world.root, tmp_path, *VOLUME)
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("drop table staging.stg_files__klines")
+        connection.execute("delete from seeds.feed_units")
+        connection.execute("delete from versions.whole where model in ('feed_units', 'stg_reference__instruments')")
+    build(world.root, tmp_path, *VOLUME)
+    # A table that nobody remembers is no ground to stand on: those that read it are made, too.
+    assert {"stg_files__klines", "feed_units", "stg_reference__instruments"} <= made(tmp_path)
+    build(world.root, tmp_path, *VOLUME)
+    assert made(tmp_path) == set()
 
 
 def test_a_run_that_ended_after_staging_is_finished_by_the_next(world, tmp_path, build, fill):

@@ -1,9 +1,9 @@
-{{ config(**with_days(utc_date('bar_start_at'))) }}
+{{ config(**by_day(utc_date('bar_start_at'), {'stg_venues__klines': [1, 1], 'stg_files__klines': [0, 0]})) }}
 -- What the venues' own candles leave open: another feed's where the venue is silent, a file's where both are, for the
 -- same contract, interval and start. Only contracts of several speakers are compared, since most have one.
 {%- set columns -%}
     venue, venue_symbol, base_asset, contract_type, interval_seconds, bar_start_at, open_price, high_price, low_price,
-    close_price, base_quantity, notional_usd, volume_basis, completeness, source_class, source
+    close_price, base_quantity, notional_usd, volume_basis, completeness, source_class
 {%- endset %}
 {%- set key = 'venue, venue_symbol, interval_seconds, bar_start_at' %}
 {%- set same_bar -%}
@@ -14,12 +14,12 @@
 {%- endset %}
 with other_bars as (
     select {{ columns }} from {{ ref('stg_venues__klines') }}
-    where feed <> venue and is_usd_quoted is distinct from false
+    where feed <> venue and is_usd_quoted is distinct from false and {{ times_made('bar_start_at') }}
 ),
 
 file_bars as (
     select {{ columns }} from {{ ref('stg_files__klines') }}
-    where price_kind = 'last'
+    where price_kind = 'last' and {{ times_made('bar_start_at') }}
 ),
 
 further_contracts as (
@@ -33,7 +33,10 @@ own_keys as (
     from {{ ref('stg_venues__klines') }} as own
     inner join further_contracts as contracts
         on own.venue = contracts.venue and own.venue_symbol = contracts.venue_symbol
-    where own.feed = own.venue and own.is_usd_quoted is distinct from false
+    where
+        own.feed = own.venue
+        and own.is_usd_quoted is distinct from false
+        and {{ times_made('own.bar_start_at') }}
 ),
 
 unspoken_others as (

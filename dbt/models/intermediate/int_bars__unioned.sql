@@ -4,7 +4,7 @@
 -- largest table would cost more than reading it in place.
 {%- set columns -%}
     venue, venue_symbol, base_asset, contract_type, interval_seconds, bar_start_at, open_price, high_price, low_price,
-    close_price, base_quantity, notional_usd, volume_basis, completeness, source_class, source
+    close_price, base_quantity, notional_usd, volume_basis, completeness, source_class
 {%- endset %}
 with bars as (
     select {{ columns }} from {{ ref('stg_venues__klines') }}

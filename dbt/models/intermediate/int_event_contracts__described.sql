@@ -1,3 +1,4 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- What is known of a contract for the whole window. Its number stands for event, venue and symbol in the joins of a
 -- million bars, which compare text several times slower.
 with parts as (

@@ -1,3 +1,4 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- Within a bar of a day all phases would be one; with bars below a minute a window would be millions of rows.
 select
     events.event_id,

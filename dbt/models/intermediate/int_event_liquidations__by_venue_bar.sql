@@ -1,3 +1,4 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- What each venue liquidated in bars of one length for all, over the seven days before the window and the window. Of
 -- two descriptions of one asset and day the one that days are summed over is taken. A venue that is known only by sums
 -- over more than an hour has no bars, and contracts of no venue repeat what the venues report.

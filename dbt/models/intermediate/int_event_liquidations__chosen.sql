@@ -1,3 +1,4 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- Liquidations of event windows, of one feed per contract, with the bar that each falls into. Period sums are usable
 -- only where a period is no longer than the bar.
 with intervals as (

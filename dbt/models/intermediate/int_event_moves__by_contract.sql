@@ -1,3 +1,4 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- How far each contract fell: the low after the event began against the last close before it, over the finest interval
 -- of the contract in the window.
 with window_bars as (

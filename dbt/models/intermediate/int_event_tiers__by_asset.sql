@@ -1,3 +1,4 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- The tier of the day before the event began: the event's own volume cannot make an asset large. The day before is the
 -- last one that a tier may rest on, so a tier of a later day is never looked at.
 with ranked as (

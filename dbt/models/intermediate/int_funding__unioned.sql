@@ -1,3 +1,4 @@
+{{ config(**with_days(utc_date('event_at'))) }}
 -- The venue's own settlement wins over a file's for the same second; other feeds count where both are silent.
 {%- set columns = 'venue, venue_symbol, base_asset, event_at, funding_rate, completeness, source_class, source' %}
 with nearer as (

@@ -7,9 +7,11 @@
 -- product of the later ratios, and the remaining quantities sum to the last open interest. Bars without an observation
 -- (a missing hour) belong to the step that the next observation ends; those after the last one are a step that adds
 -- nothing.
-{%- set contract = 'venue, venue_symbol, map_date' %}
+{#- A number stands for contract and day in the windows over a million bars, which sort text several times slower. -#}
+{%- set contract = 'moment_number' %}
 with moments as (
-    select * from {{ ref('int_liquidation_map__moments') }}
+    select *, row_number() over (order by venue, venue_symbol, map_date) as moment_number
+    from {{ ref('int_liquidation_map__moments') }}
     where {{ days_made('map_date') }}
 ),
 
@@ -20,20 +22,19 @@ parameters as (
 
 bars as (
     select
+        moments.moment_number,
         moments.venue,
         moments.venue_symbol,
         moments.map_date,
         bars.bar_start_at,
         bars.bar_end_at,
+        bars.bar_date,
         bars.interval_seconds,
         bars.high_price,
         bars.low_price,
         bars.close_price,
         bars.completeness,
-        bars.source_class,
-        min(bars.interval_seconds) over (
-            partition by moments.venue, moments.venue_symbol, moments.map_date, bars.bar_date
-        ) as finest_seconds
+        bars.source_class
     from moments
     inner join {{ ref('int_bars__unioned') }} as bars
         on moments.venue = bars.venue
@@ -48,46 +49,84 @@ bars as (
         and {{ times_needed('stg_venues__klines', 'bars.bar_start_at') }}
 ),
 
+finest as (
+    select moment_number, bar_date, min(interval_seconds) as finest_seconds
+    from bars
+    group by moment_number, bar_date
+),
+
 -- A bar longer than a step counts only on days without finer ones: its low would reach back before entries of its day.
 stepped as (
     select
         bars.*,
         case
-            when bars.finest_seconds <= parameters.step_seconds
+            when finest.finest_seconds <= parameters.step_seconds
                 then {{ floor_to_seconds('bars.bar_start_at', 'parameters.step_seconds') }}
             else bars.bar_start_at
-        end as step_start_at,
-        max(bars.bar_end_at) over (
-            partition by bars.venue, bars.venue_symbol, bars.map_date
-            order by bars.bar_start_at, bars.bar_end_at rows between unbounded preceding and 1 preceding
-        ) as covered_to_at
+        end as step_start_at
     from bars
+    inner join finest
+        on bars.moment_number = finest.moment_number
+        and bars.bar_date = finest.bar_date
     cross join parameters
-    where bars.interval_seconds = bars.finest_seconds or bars.interval_seconds <= parameters.step_seconds
+    where bars.interval_seconds = finest.finest_seconds or bars.interval_seconds <= parameters.step_seconds
 ),
 
-ranked_bars as (
-    select
-        *,
-        row_number() over (
-            partition by {{ contract }}, step_start_at order by bar_end_at desc, interval_seconds
-        ) as rank_from_end
+-- Bars of one length that fill their time leave no gap; only the others are put in order to find theirs.
+uneven as (
+    select moment_number
     from stepped
+    group by moment_number
+    having
+        min(interval_seconds) <> max(interval_seconds)
+        or count(*) * min(interval_seconds) <> {{ seconds_between('min(bar_start_at)', 'max(bar_end_at)') }}
+),
+
+gaps as (
+    select distinct moment_number, step_start_at
+    from (
+        select
+            moment_number,
+            step_start_at,
+            bar_start_at,
+            max(bar_end_at) over (
+                partition by moment_number
+                order by bar_start_at, bar_end_at rows between unbounded preceding and 1 preceding
+            ) as covered_to_at
+        from stepped
+        where moment_number in (select uneven.moment_number from uneven)
+    ) as covered
+    where bar_start_at > covered_to_at
 ),
 
 price_steps as (
     select
-        {{ contract }},
+        moment_number,
+        venue,
+        venue_symbol,
+        map_date,
         step_start_at,
         max(bar_end_at) as step_end_at,
         max(high_price) as high_price,
         min(low_price) as low_price,
-        max(case when rank_from_end = 1 then close_price end) as close_price,
-        max(case when bar_start_at > covered_to_at then 1 else 0 end) as is_after_gap,
+        -- The close of the bar that ends last, of several the shortest.
+        max_by(
+            close_price, {{ period_number('bar_end_at', 1) }} * 10000000 + 9999999 - interval_seconds
+        ) as close_price,
         {{ weakest_completeness_agg('completeness') }} as price_completeness,
         {{ weakest_source_class_agg('source_class') }} as price_source_class
-    from ranked_bars
-    group by {{ contract }}, step_start_at
+    from stepped
+    group by moment_number, venue, venue_symbol, map_date, step_start_at
+),
+
+bounded_steps as (
+    select
+        price_steps.*,
+        case when gaps.moment_number is null then 0 else 1 end as is_after_gap
+    from price_steps
+    left join gaps
+        on price_steps.moment_number = gaps.moment_number
+        and price_steps.step_start_at = gaps.step_start_at
 ),
 
 observations as (
@@ -118,7 +157,7 @@ known_observations as (
 
 observed as (
     {{ asof_join(
-        'price_steps', 'known_observations', ['venue', 'venue_symbol', 'map_date'], 'step_end_at', 'event_at',
+        'bounded_steps', 'known_observations', ['venue', 'venue_symbol', 'map_date'], 'step_end_at', 'event_at',
         {
             'observed_at': 'event_at', 'quantity': 'quantity', 'interest_completeness': 'completeness',
             'interest_source_class': 'source_class',
@@ -213,9 +252,9 @@ kept as (
 )
 
 select
-    kept.venue,
-    kept.venue_symbol,
-    kept.map_date,
+    moments.venue,
+    moments.venue_symbol,
+    moments.map_date,
     cast(kept.step_number as integer) as step_number,
     kept.step_start_at,
     kept.step_end_at,
@@ -236,9 +275,6 @@ select
     end as completeness,
     kept.source_class
 from kept
-inner join moments
-    on kept.venue = moments.venue
-    and kept.venue_symbol = moments.venue_symbol
-    and kept.map_date = moments.map_date
+inner join moments on kept.moment_number = moments.moment_number
 -- Without a price of the last day nothing can be said of distances.
 where {{ seconds_between('kept.reference_at', 'moments.as_of_at') }} <= 86400

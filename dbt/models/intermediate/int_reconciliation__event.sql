@@ -1,3 +1,4 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- Candidates for the figures of 10 October 2025 that need single observations: open interest around the event, funds,
 -- deleveraged accounts, the pace of liquidations and the times of extremes. One row per figure and source class.
 with event as (

@@ -7,6 +7,44 @@
 ] %}
 {%- set series = ['venue', 'venue_symbol'] %}
 {%- set history_days = 365 %}
+{#- Windows count for every row that is read, of which a run of few days keeps few: those are joined to their past. -#}
+{%- set are_few = changed_days() is not none and run_query(
+    'select count(distinct crowding_date) <= 16 from ' ~ ref('int_crowding__daily') ~ ' where ' ~ days_made('crowding_date')
+).rows[0][0] -%}
+{%- if are_few %}
+with made as (
+    select * from {{ ref('int_crowding__daily') }}
+    where {{ days_made('crowding_date') }}
+),
+
+counts as (
+    select
+        {%- for measure in measures %}
+        count(case when past.{{ measure }} < made.{{ measure }} then 1 end) as {{ measure }}_below,
+        count(case when past.{{ measure }} > made.{{ measure }} then 1 end) as {{ measure }}_above,
+        count(past.{{ measure }}) as {{ measure }}_days,
+        {%- endfor %}
+        made.venue as made_venue,
+        made.venue_symbol as made_symbol,
+        made.day_number as made_number
+    from made
+    left join {{ ref('int_crowding__daily') }} as past
+        on made.venue = past.venue
+        and made.venue_symbol = past.venue_symbol
+        and made.day_number > past.day_number
+        and made.day_number <= past.day_number + {{ history_days }}
+    group by made.venue, made.venue_symbol, made.day_number
+),
+
+counted as (
+    select made.*, counts.*
+    from made
+    inner join counts
+        on made.venue = counts.made_venue
+        and made.venue_symbol = counts.made_symbol
+        and made.day_number = counts.made_number
+),
+{%- else %}
 with counted as (
     select
         {%- for measure in measures %}
@@ -19,6 +57,7 @@ with counted as (
     from {{ ref('int_crowding__daily') }}
     where {{ days_needed('int_crowding__daily', 'crowding_date') }}
 ),
+{%- endif %}
 
 ranked as (
     select

@@ -1,3 +1,4 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- Bars of one interval per contract, the finest that it has in the window, plus the minutes or bars in which something
 -- happened without a candle, so that a coin known only by its liquidations or auto-deleveraging keeps its rows.
 with contracts as (

@@ -36,7 +36,6 @@ select
     contract_type,
     is_usd_quoted,
     interval_seconds,
-    'start' as period_label,
     open_time as bar_start_at,
     open / multiplier as open_price,
     high / multiplier as high_price,
@@ -49,10 +48,8 @@ select
         when counted_usd is not null then 'quote_reported'
         when is_usd_quoted and counted_base is not null then 'derived_from_base'
     end as volume_basis,
-    trade_count,
     completeness,
     source_class,
-    source,
     ingested_at,
     date as partition_date
 from measured
