@@ -55,6 +55,23 @@ DEFICIT = Column("double", USD, "What liquidated accounts could not pay.")
 FUND_PAID = Column("double", USD, "Part of deficit_usd that the fund paid.")
 SOCIALISED = Column("double", USD, "Part of deficit_usd that neither fund nor deleveraging covered.")
 ADL = Column("double", USD, f"Positions deleveraged against their owners' will, {INDEX}; 0 under adl policy none.")
+HAIRCUT = Column("double", USD, "What the deleveraged gave up against the mark.")
+ADL_OVERSHOOT = Column(
+    "double",
+    USD,
+    f"Part of adl_usd beyond the lots that carry what the fund missed, {INDEX}: inventory that is called goes whole.",
+)
+HAIRCUT_OVERSHOOT = Column(
+    "double",
+    USD,
+    "Part of adl_haircut_usd beyond what was missing: with so much less the pool were not below 0 either.",
+)
+INVERSIONS = Column(
+    "bigint",
+    "count",
+    "Winners whom a haircut left with less than another candidate of the contract and round who had less before; once a round.",
+)
+INVERTED = Column("double", USD, "By how much they were left with less, summed over adl_inversions.")
 ADL_ACCOUNTS = Column("bigint", "count", "Accounts deleveraged; 0 under adl policy none.")
 OI_BEFORE = Column("double", USD, f"One-sided open interest before the shock, {INDEX}.")
 OI_AFTER = Column(
@@ -105,7 +122,11 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "fund_paid_usd": FUND_PAID,
         "adl_usd": ADL,
         "adl_accounts": ADL_ACCOUNTS,
-        "adl_haircut_usd": Column("double", USD, "What the deleveraged gave up against the mark."),
+        "adl_haircut_usd": HAIRCUT,
+        "adl_overshoot_usd": ADL_OVERSHOOT,
+        "adl_haircut_overshoot_usd": HAIRCUT_OVERSHOOT,
+        "adl_inversions": INVERSIONS,
+        "adl_inverted_usd": INVERTED,
         "socialised_usd": SOCIALISED,
         "open_interest_before_usd": OI_BEFORE,
         "open_interest_after_usd": OI_AFTER,
@@ -133,6 +154,8 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "depth": Column("double", LOG_DEPTH, "Depth of the book in the step, after multiplier and collapse."),
         "liquidated_usd": Column("double", USD, f"Positions closed by force up to the step, both sides, {INDEX}."),
         "adl_usd": Column("double", USD, f"Positions deleveraged up to the step, {INDEX}."),
+        "adl_overshoot_usd": Column("double", USD, "As in stress_outcome, up to the step."),
+        "adl_inversions": Column("bigint", "count", "As in stress_outcome, up to the step."),
         "open_interest_usd": Column("double", USD, f"One-sided open interest at the end of the step, {INDEX}."),
     },
     "stress_fund": {
@@ -154,6 +177,8 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
             USD,
             "Liquidation fees, what was left of accounts taken over, and gains of positions that it closed, in the step.",
         ),
+        "adl_haircut_usd": Column("double", USD, "What haircuts of the deleveraged brought the pool in the step."),
+        "adl_haircut_overshoot_usd": HAIRCUT_OVERSHOOT,
         "warehoused_usd": Column("double", USD, "Positions that the pool holds, at the mark, both sides."),
     },
     "stress_adl": {
@@ -281,6 +306,11 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "fund_paid_usd": FUND_PAID,
         "adl_usd": ADL,
         "adl_accounts": ADL_ACCOUNTS,
+        "adl_haircut_usd": HAIRCUT,
+        "adl_overshoot_usd": ADL_OVERSHOOT,
+        "adl_haircut_overshoot_usd": HAIRCUT_OVERSHOOT,
+        "adl_inversions": INVERSIONS,
+        "adl_inverted_usd": INVERTED,
         "socialised_usd": SOCIALISED,
         "fees_usd": Column("double", USD, "Liquidation fees that the funds received."),
         "fund_before_usd": Column("double", USD, "Balances of all pools before the shock."),

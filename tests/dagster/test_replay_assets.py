@@ -135,12 +135,15 @@ def test_columns_that_came_later_are_added_to_an_older_warehouse(home: Home, boo
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute("ALTER TABLE stress.stress_path DROP COLUMN book_log_move")
         connection.execute("UPDATE stress.stress_path SET run_id = 'older'")
+        for column in ("adl_overshoot_usd", "adl_inversions"):
+            connection.execute(f"ALTER TABLE stress.stress_summary DROP COLUMN {column}")
     assert made(assets.stress_replay, home, "smallest", book).success
     found = asked(
         home,
         "SELECT run_id = 'older', count(book_log_move), count(*) > 0 FROM stress.stress_path GROUP BY 1 ORDER BY 1",
     )
     assert found == [(False, 1, True), (True, 0, True)]
+    assert asked(home, "SELECT adl_overshoot_usd, adl_inversions FROM stress.stress_summary") == [(0, 0)]
 
 
 def test_a_homes_own_scenarios_are_partitions_beside_the_shipped_ones(home: Home) -> None:

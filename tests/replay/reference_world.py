@@ -320,6 +320,7 @@ class PoolStep:
     gains: int = 0
     fees: int = 0
     realised: int = 0
+    overshoot: int = 0  # of the haircuts
 
 
 @dataclass
@@ -335,6 +336,10 @@ class ContractTotals:
     haircut: int = 0
     fee: int = 0
     halts: int = 0
+    overshoot: int = 0  # of adl
+    haircut_overshoot: int = 0
+    inversions: int = 0
+    inverted: int = 0
 
 
 @dataclass
@@ -404,6 +409,7 @@ class Ask:
     lots: int
     short: int
     fund: bool
+    needed: int
     trigger: str = "balance"
 
 
@@ -440,6 +446,8 @@ class Plan:
     shorts: dict[PoolKey, int]
     winners: list[Candidate]
     collected: int
+    needed: int
+    candidates: list[Candidate]
 
 
 @dataclass
@@ -550,6 +558,8 @@ class Replay:
         self.deleveraged: dict[ContractKey, int] = defaultdict(int)
         self.pool_round: dict[PoolKey, PoolStep] = {}
         self.parts: dict[PoolKey, list[Part]] = {}
+        self.called: dict[PoolKey, int] = {}  # pools whose inventory is called in the round, and what they miss
+        self.brought: dict[PoolKey, Counter[ContractKey]] = {}  # haircuts of the round by contract
 
     # --- 2. State at t0 ---
 
@@ -1171,20 +1181,25 @@ class Replay:
             called, short = True, max(0, -equity)
         if called:
             shares = split(short, [contract.notional(lots) for contract, lots, _ in legs])
+            missing = self.called[pool] = max(0, -equity)
             return [
-                Ask(pool, contract, sign(lots), abs(lots), share, fund=True, trigger=rules["trigger"])
+                Ask(
+                    pool, contract, sign(lots), abs(lots), share, fund=True, trigger=rules["trigger"],
+                    needed=0 if short == 0 else -(-abs(lots) * missing // short),
+                )
                 for (contract, lots, _), share in zip(legs, shares, strict=True)
-            ]
+            ]  # fmt: skip
         return self.asks_of_parts(pool, short) if short > 0 else []
 
     def asks_of_parts(self, pool: PoolKey, short: int) -> list[Ask]:
         parts = sorted(
             (part for part in self.parts[pool] if part.deficit > 0), key=lambda p: (p.unit.key, p.contract.key)
         )
-        return [
-            Ask(pool, part.contract, part.side, min(part.lots, -(-part.lots * share // part.deficit)), share, part.fund)
-            for part, share in zip(parts, split(short, [part.deficit for part in parts]), strict=True)
-        ]
+        found = []
+        for part, share in zip(parts, split(short, [part.deficit for part in parts]), strict=True):
+            lots = min(part.lots, -(-part.lots * share // part.deficit))
+            found.append(Ask(pool, part.contract, part.side, lots, share, part.fund, needed=lots))
+        return found
 
     def plan(self, contract: Contract, side: int, asks: list[Ask]) -> Plan | None:
         """Choose who gives what in a contract; `side` is that of the lots that the sources want to be rid of."""
@@ -1202,7 +1217,12 @@ class Replay:
         required, short = sum(funds.values()) + maker, sum(shorts.values())
         if required == 0:
             return None
-        winners = self.candidates(contract, -side, required, short)
+        needed = sum(ask.needed for ask in asks if not ask.fund) + sum(
+            min(max(0, side * self.funds[pool].legs.get(contract.name, (0, 0))[0]),
+                sum(ask.needed for ask in asks if ask.pool == pool and ask.fund))
+            for pool in funds
+        )  # fmt: skip
+        candidates = winners = self.candidates(contract, -side, required, short)
         for winner in winners:
             winner.score = score_of(rules["score"], winner, contract, -side)
         if rules["policy"] == "queue":
@@ -1219,7 +1239,7 @@ class Replay:
             after = running + winner.slice
             winner.haircut = collected * after // whole - collected * running // whole
             running = after
-        return Plan(contract, side, funds, maker, shorts, winners, collected)
+        return Plan(contract, side, funds, maker, shorts, winners, collected, needed, candidates)
 
     def loss_on_lots(self, contract: Contract, side: int, pool: PoolKey, lots: int, asks: list[Ask]) -> int:
         """Return what a fund would lose by giving lots at the mark; a called inventory has that in its shortage."""
@@ -1266,11 +1286,26 @@ class Replay:
                     rank=rank, score=winner.score, profit=self.value(contract, worth - leaves),
                 )
             )  # fmt: skip
+        self.judge(plan)
         self.give(plan, sum(winner.slice for winner in plan.winners), -total)
         sharing = [pool for pool in plan.shorts if plan.shorts[pool] > 0]
         for pool, part in zip(sharing, split(plan.collected, [plan.shorts[pool] for pool in sharing]), strict=True):
             self.funds[pool].cash += part
             self.pool_round[pool].haircuts += part
+            self.brought[pool][contract.key] += part
+
+    def judge(self, plan: Plan) -> None:
+        """Count what was closed beyond need, and winners who end below somebody who had less."""
+        totals, closed = self.world.contracts[plan.contract.key], sum(winner.slice for winner in plan.winners)
+        totals.overshoot += plan.contract.ref(max(0, closed - plan.needed))
+        self.world.seen["overshoot of lots"] += closed > plan.needed
+        for winner in plan.candidates:
+            below = [other.profit - other.haircut for other in plan.candidates if other.profit < winner.profit]
+            gap = max(below, default=0) - (winner.profit - winner.haircut)
+            if winner.haircut > 0 and below and gap > 2 * -(-plan.collected // closed):
+                self.world.seen["inversion"] += 1
+                totals.inversions += 1
+                totals.inverted += gap
 
     @staticmethod
     def transfer_price(contract: Contract, lots: int, haircut: int) -> float:
@@ -1323,13 +1358,22 @@ class Replay:
         """Raise empty wallets to 0 and book who bore the round's losses."""
         for pool, record in self.pool_round.items():
             record.deficits = sum(part.deficit for part in self.parts[pool])
+            left = self.wallet(pool)
+            if pool in self.called:
+                left = record.haircuts - self.called[pool]
+            record.overshoot = max(0, min(record.haircuts, left))
+            given = sorted(self.brought[pool])
+            shares = split(record.overshoot, [self.brought[pool][key] for key in given])
+            for key, share in zip(given, shares, strict=True):
+                self.world.contracts[key].haircut_overshoot += share
             record.socialised = max(0, -self.wallet(pool))
             self.funds[pool].cash += record.socialised
             loss = record.deficits + max(0, -record.realised)
             record.fund_paid = loss - record.haircuts - record.socialised
             step = self.world.pools[*pool, self.step]
-            for name in ("deficits", "fund_paid", "haircuts", "socialised", "gains", "fees", "realised"):
+            for name in ("deficits", "fund_paid", "haircuts", "socialised", "gains", "fees", "realised", "overshoot"):
                 setattr(step, name, getattr(step, name) + getattr(record, name))
+            self.world.seen["overshoot of haircuts"] += record.overshoot > 0
 
     # --- 9. Step, rounds, owners ---
 
@@ -1338,6 +1382,8 @@ class Replay:
         self.set_prices()
         self.pool_round = {pool: PoolStep() for pool in self.funds}
         self.parts = {pool: [] for pool in self.funds}
+        self.called = {}
+        self.brought = {pool: Counter() for pool in self.funds}
         orders, backstop = self.decide()
         if self.round == 1:
             orders += self.rehedges(orders)

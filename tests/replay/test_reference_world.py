@@ -312,6 +312,7 @@ EXPECTED = [
     "trigger balance", "trigger drawdown", "trigger vault_equity", "haircut", "maker gives", "several pools", "netting",
     "socialised", "halt", "halted", "rehedge", "transfer_out", "transfer late", "transfer in time",
     "in transit at the end", "coin sale", "inverse book", "inverse backstop", "inverse adl", "deleverage_cap",
+    "overshoot of lots", "overshoot of haircuts", "inversion",
 ]  # fmt: skip
 
 

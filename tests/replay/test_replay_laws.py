@@ -143,8 +143,139 @@ def test_i10_capped_pro_rata_keeps_the_order_of_winners(seed: int, tmp_path: Pat
     after = {name: profit - (rows[name]["haircut_usd"] if name in rows else 0) for name, profit in profits.items()}
     order = sorted(profits, key=profits.__getitem__)
     # up to the haircut of one lot, in which shares are rounded
+    assert only(result)["adl_inversions"] == 0
     slack = 2 * 0.001 * 5.0
     assert all(after[low] <= after[high] + slack for low, high in itertools.pairwise(order))
+
+
+JUDGED = ("adl_usd", "adl_overshoot_usd", "adl_haircut_usd", "adl_haircut_overshoot_usd")
+
+
+def judged(folder: Path, balance: float, rate: float = 0.0, **adl: Any) -> list[float]:
+    """`JUDGED` of 75 lots of 10 USD that a fund takes over at 85, 37.5 USD below nothing: 5 USD a base unit."""
+    book = Book()
+    book.contract(index=100.0, lot=0.1, depth=1e9, tiers=[(0.0, None, rate, 0.0)])
+    book.maker()
+    book.trader("bankrupt", 7.5, 100.0, 75.0)
+    book.trader("w1", -5.0, 100.0, 1000.0)
+    book.trader("w2", -2.5, 100.0, 1000.0)
+    book.add("fund", venue="v", pool="p", contract=None, balance=balance, mode="cash_pool")
+    rules = {"default": {"liquidation": {"backstop_ratio": 0}, "adl": adl}}
+    result = play(book, folder, math.log(0.85), venues=rules)
+    row, summary, path = only(result), result.summary, only(result, "stress_path")
+    (fund,) = (row for row in result.table("stress_fund").to_pylist() if row["pool"] == "p")
+    assert row["adl_inversions"] == summary["adl_inversions"] == path["adl_inversions"] == 0
+    assert path["adl_overshoot_usd"] == row["adl_overshoot_usd"]
+    for name in JUDGED:
+        assert summary[name] == row[name], name
+        assert fund.get(name, row[name]) == row[name], name
+    paid = row["deficit_usd"] - row["adl_haircut_usd"] - row["socialised_usd"]
+    assert fund["balance_usd"] == pytest.approx(balance - paid, abs=2e-6)
+    return [row[name] for name in JUDGED]
+
+
+@pytest.mark.parametrize("policy", ["queue", "pro_rata", "capped_pro_rata", "risk_aware"])
+@pytest.mark.parametrize(
+    ("adl", "balance", "rate", "expected"),
+    [
+        # 20 of 37.5 are there: the lots that carry 17.5 are ceil(75 * 17.5 / 37.5) = 35, and no more are asked for
+        ({"trigger": "balance"}, 20, 0, [350, 0, 17.5, 0]),
+        ({"trigger": "balance"}, 40, 0, [0, 0, 0, 0]),
+        # 62.5 of 100 are left, below 70 %: all lots go and winners bring the whole deficit, though the fund had it
+        ({"trigger": "drawdown"}, 100, 0, [750, 750, 37.5, 37.5]),
+        # 17.5 are missing; winners bring 37.5, and give 75 lots where 35 carry what is missing
+        ({"trigger": "drawdown"}, 20, 0, [750, 400, 37.5, 20]),
+        ({"trigger": "drawdown"}, 0, 0, [750, 0, 37.5, 0]),
+        ({"trigger": "drawdown"}, 1000, 0, [0, 0, 0, 0]),
+        # equity 2.5 is below the margin of 6.375: the inventory goes, and nothing is missing
+        ({"trigger": "vault_equity"}, 40, 0.01, [750, 750, 0, 0]),
+        ({"trigger": "vault_equity"}, 20, 0.01, [750, 0, 17.5, 0]),
+        # at the mark nothing is collected; the lots are as many
+        ({"trigger": "drawdown", "price": "mark"}, 100, 0, [750, 750, 0, 0]),
+    ],
+)
+def test_overshoot_is_what_was_taken_beyond_what_was_missing(
+    adl: dict[str, Any], balance: float, rate: float, expected: list[float], policy: str, tmp_path: Path
+) -> None:
+    assert judged(tmp_path / "b", balance, rate, policy=policy, **adl) == pytest.approx(expected, abs=2e-6)
+
+
+def test_nothing_overshoots_without_a_policy(tmp_path: Path) -> None:
+    assert judged(tmp_path / "b", 20, policy="none") == [0, 0, 0, 0]
+
+
+def test_winners_who_bring_what_a_fund_gains_on_older_lots_are_asked_for_too_much(tmp_path: Path) -> None:
+    """A fund holds 100 A at .5 that are at .8 when `late` falls, with 100 A and 100 B, and lacks 10 USD.
+
+    10 USD over notionals of 80 and 50: 6.153846 and 3.846154. The fund gives 100 A that cost (50 + 80) / 2 = 65 for 80: it
+    gains 15 when winners have brought 10. So all 10 are overshoot; the lots are those that carry the deficit.
+    """
+    book = Book()
+    for name in ("A", "B"):
+        book.contract(contract=name, depth=1e12)
+    book.maker()
+    book.trader("early", 100, 1.0, 49.0, contract="A")
+    book.trader("late", 100, 1.0, 60.0, contract="A", mode="cross")
+    book.add("position", account_id="late", venue="v", contract="B", quantity=100.0, entry_price=1.0)
+    book.trader("w1", -200, 1.2, 300.0, contract="A")
+    book.trader("w2", -100, 1.2, 300.0, contract="B")
+    book.add("fund", venue="v", pool="p", contract=None, balance=1.0, mode="cash_pool")
+    rules = {"default": {"liquidation": {"backstop_ratio": 0}, "adl": {"policy": "pro_rata"}}}
+    path = {"A": [[0, 0], [1, math.log(0.5)], [2, math.log(0.8)]], "B": [[0, 0], [1, 0], [2, math.log(0.5)]]}
+    result = play(book, tmp_path / "b", path, clock={"step_seconds": 1, "steps": 2}, venues=rules)
+    first, second = result.table("stress_outcome").to_pylist()
+    assert [row["adl_haircut_overshoot_usd"] for row in (first, second)] == pytest.approx(
+        [6.153846, 3.846154], abs=3e-6
+    )
+    assert [row["adl_overshoot_usd"] for row in (first, second)] == [0, 0]
+    assert [row["adl_usd"] for row in (first, second)] == [100, 100]
+    funds = [row for row in result.table("stress_fund").to_pylist() if row["pool"] == "p"]
+    assert [row["adl_haircut_overshoot_usd"] for row in funds] == pytest.approx([0, 0, 10], abs=3e-6)
+    assert funds[-1]["balance_usd"] == pytest.approx(15, abs=3e-6)
+
+
+@pytest.mark.parametrize(
+    ("policy", "winners", "wanted", "inversions", "inverted"),
+    [
+        # haircuts are 5 USD a unit. The queue takes 4 of w1: of 60 USD 40 are left, and w2 keeps its 52.5
+        ("queue", {"w1": (4.0, 100.0, 50.0), "w2": (3.5, 100.0, 5000.0)}, 4.0, 1, 12.5),
+        ("pro_rata", {"w1": (4.0, 100.0, 50.0), "w2": (3.5, 100.0, 5000.0)}, 4.0, 0, 0),
+        # by size w1 pays 20 of its 48 and w2 5 of its 40: 28 and 35 are left
+        ("pro_rata", {"w1": (8.0, 91.0, 900.0), "w2": (2.0, 105.0, 900.0)}, 5.0, 1, 7),
+        # by profit: w2 is used up at 4.4 of the 5, 2.4 and 2 units; the rest is w1's: 15 and 10, so 33 and 30 are left
+        ("capped_pro_rata", {"w1": (8.0, 91.0, 900.0), "w2": (2.0, 105.0, 900.0)}, 5.0, 0, 0),
+        # of two equals one pays all: nobody had less
+        ("queue", {"w1": (4.0, 100.0, 50.0), "w2": (4.0, 100.0, 5000.0)}, 4.0, 0, 0),
+        # two of three are overtaken by the third, who had least: 60 and 57 fall to 40 and 38 of his 52.5
+        ("queue", {"w1": (4.0, 100.0, 50.0), "w2": (3.8, 100.0, 60.0), "w3": (3.5, 100.0, 5000.0)}, 7.8, 2, 27),
+        # one lot is taken of two equals but for a cent: so much rounding can do
+        ("pro_rata", {"w1": (0.1, 100.1, 50.0), "w2": (0.1, 100.0, 50.0)}, 0.1, 0, 0),
+    ],
+)
+def test_an_inversion_is_a_winner_left_with_less_than_one_who_had_less(
+    policy: str,
+    winners: dict[str, tuple[float, float, float]],
+    wanted: float,
+    inversions: int,
+    inverted: float,
+    tmp_path: Path,
+) -> None:
+    book = Book()
+    book.contract(index=100.0, lot=0.1, depth=1e9)
+    book.maker()
+    book.trader("bankrupt", wanted, 100.0, wanted * 10)
+    for name, (quantity, entry, collateral) in winners.items():
+        book.trader(name, -quantity, entry, collateral)
+    for price, factor in (("bankruptcy", 1), ("mark", 0)):
+        rules = {"default": {"liquidation": {"backstop_ratio": 0}, "adl": {"policy": policy, "price": price}}}
+        result = play(book, tmp_path / price, math.log(0.85), venues=rules)
+        row = only(result)
+        assert row["adl_usd"] == pytest.approx(wanted * 100)
+        assert (row["adl_inversions"], row["adl_inverted_usd"]) == (
+            factor * inversions,
+            pytest.approx(factor * inverted, abs=5e-6),
+        )
+        assert result.summary["adl_inverted_usd"] == row["adl_inverted_usd"]
 
 
 @pytest.mark.parametrize(("spare", "survives"), [(2, True), (-2, False)])

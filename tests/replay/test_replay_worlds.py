@@ -59,8 +59,17 @@ def state(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "select contract_no, step, move, y, mark_tick, depth_micro, open_interest_micro from replay_path"
     ).fetchall()
     flows = con.execute(
-        """select p.venue, p.pool, f.step, sum(f.deficit), sum(f.haircut), sum(f.socialised)
+        """select p.venue, p.pool, f.step, sum(f.deficit), sum(f.haircut), sum(f.socialised),
+               sum(f.overshoot)
            from replay_pool_flow as f inner join replay_pool as p using (pool_no) group by all"""
+    ).fetchall()
+    beyond = con.execute(
+        """select contract_no, sum(beyond_micro), sum(haircut), sum(inversions), sum(inverted)
+           from (
+               select contract_no, beyond_micro, 0 as haircut, inversions, inverted from replay_adl_flow
+               union all
+               select contract_no, 0, overshoot, 0, 0 from replay_overshoot
+           ) as parts group by all"""
     ).fetchall()
     hedges = con.execute(
         "select owner_id, asset_no, delta_before, naked_micro, naked_micro_seconds from replay_hedge"
@@ -77,6 +86,7 @@ def state(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         ),
         "path": {(*contract[c], step): tuple(map(int, rest)) for c, step, *rest in path},
         "pools": {(venue, pool, step): tuple(map(int, rest)) for venue, pool, step, *rest in flows if any(rest)},
+        "beyond": {contract[c]: tuple(map(int, rest)) for c, *rest in beyond if any(rest)},
         "hedges": {(owner, asset[a]): (int(before), int(naked), seconds) for owner, a, before, naked, seconds in hedges},
         "late": con.execute("select count(*) from replay_transit where is_late").fetchall()[0][0],
         "in_transit": int(in_transit[0][0]),
@@ -98,8 +108,12 @@ def expected(world: World, makers: set[Any]) -> dict[str, Any]:
         ),
         "path": {key: (row.move, row.y, row.mark_tick, row.depth, row.open_interest) for key, row in world.path.items()},
         "pools": {
-            key: (row.deficits, row.haircuts, row.socialised)
+            key: (row.deficits, row.haircuts, row.socialised, row.overshoot)
             for key, row in world.pools.items() if row.deficits or row.haircuts or row.socialised
+        },
+        "beyond": {
+            key: found for key, c in world.contracts.items()
+            if any(found := (c.overshoot, c.haircut_overshoot, c.inversions, c.inverted))
         },
         "hedges": {key: (h.before, h.naked[-1], h.naked_usd_seconds) for key, h in world.hedges.items()},
         "late": world.transfers_late,

@@ -27,8 +27,21 @@ create or replace temp table replay_pool_flow (
     haircut bigint,
     realised bigint,
     netted bigint,
-    socialised bigint
+    socialised bigint,
+    overshoot bigint
 );
+-- what deleveraging did beyond its purpose, by contract and side of the source, and its haircuts beyond what was missing,
+-- by contract
+create or replace temp table replay_adl_flow (
+    step integer,
+    round integer,
+    contract_no integer,
+    side tinyint,
+    beyond_micro bigint,
+    inversions bigint,
+    inverted bigint
+);
+create or replace temp table replay_overshoot (step integer, round integer, contract_no integer, overshoot bigint);
 create or replace temp table replay_round_check (
     step integer, round integer, i3_needless bigint, i4_slices bigint, i5_fills bigint
 );

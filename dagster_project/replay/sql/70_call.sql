@@ -1,6 +1,7 @@
 -- Grain of replay_call: one row per pool, source and contract whose lots have to be deleveraged: a fund's inventory, or parts of what
 -- was owed. Units: micro-USD, lots. replay_purse and the margin of all funds have to be there. short: what the winners have to bring,
 -- with what a fund loses at the mark on lots that it has held for longer: a fund that has to call lots has nothing to pay that from.
+-- needed: the lots that carry what is really missing; an inventory is called whole, also where nothing or less is.
 create or replace temp table replay_shortage as
 select
     p.*,
@@ -15,7 +16,8 @@ select
         when not is_inventory_called then uncovered
         when s.adl_trigger = 'drawdown' then greatest(p.deficit, -p.equity)
         else greatest(0, -p.equity)
-    end as short
+    end as short,
+    if(is_inventory_called, greatest(0, -p.equity), uncovered) as missing
 from replay_purse as p
 inner join scenario_venue as s on p.venue = s.venue
 inner join replay_peak as k on p.pool_no = k.pool_no
@@ -33,6 +35,7 @@ with inventory as (
             h.short::hugeint * v.notional_micro // greatest(1, sum(v.notional_micro) over (partition by h.pool_no))
         )::bigint as share,
         h.short,
+        h.missing,
         row_number() over (partition by h.pool_no order by v.contract_no) as place
     from replay_shortage as h
     inner join replay_leg_value as v on h.fund_no = v.unit_no
@@ -63,6 +66,7 @@ asked as (
         contract_no,
         lots as signed_lots,
         lots as signed_wanted,
+        coalesce((abs(lots)::hugeint * missing + short - 1) // nullif(short, 0), 0)::bigint as needed,
         share + if(place = 1, short - (sum(share) over (partition by pool_no))::bigint, 0) as short,
         true as is_held
     from inventory
@@ -72,7 +76,8 @@ asked as (
         source_no,
         contract_no,
         lots,
-        (sign(lots) * least(abs(lots), (abs(lots)::hugeint * share_all + deficit - 1) // deficit))::bigint,
+        (sign(lots) * least(abs(lots), (abs(lots)::hugeint * share_all + deficit - 1) // deficit))::bigint as wanted,
+        abs(wanted),
         share_all,
         is_held
     from (
@@ -90,6 +95,7 @@ summed as (
         sign(signed_lots)::tinyint as side,
         bool_or(is_held) as is_held,
         sum(abs(signed_wanted))::bigint as wanted,
+        sum(needed)::bigint as needed,
         sum(short)::bigint as short
     from asked
     group by pool_no, source_no, contract_no, sign(signed_lots)
@@ -133,6 +139,7 @@ select
     contract_no,
     side,
     given as wanted,
+    least(needed, given) as needed,
     if(
         adl_price = 'mark', 0, short + greatest(0, -if(is_inverse, coin_usd(native, coin_price), native))
     )::bigint as short,

@@ -8,11 +8,13 @@ select
     k.side,
     any_value(k.adl_policy) as policy,
     sum(k.wanted)::hugeint as wanted,
+    sum(k.needed)::hugeint as needed,
     sum(k.short)::hugeint as short
 from replay_call as k
 group by k.contract_no, k.side
 having sum(k.wanted) > 0;
 
+-- all candidates, also those that nothing is taken from
 -- @when replay_need and replay_margin
 create or replace temp table replay_winner as
 with candidate as (
@@ -175,12 +177,10 @@ select
     queue_score as score,
     lots
 from queued
-where lots > 0
 union all
 select
     contract_no, side, policy, wanted, short, unit_no, held, basis, is_inverse, asset_no, profit, weight::double, lots
-from shared
-where lots > 0;
+from shared;
 
 -- @when replay_winner
 create or replace temp table replay_slice as
@@ -230,7 +230,59 @@ select
 from summed as s
 inner join replay_contract as c on s.contract_no = c.contract_no
 inner join replay_mark as m on s.contract_no = m.contract_no
-left join replay_coin_price as q on c.is_inverse and c.venue = q.venue and c.asset_no = q.asset_no;
+left join replay_coin_price as q on c.is_inverse and c.venue = q.venue and c.asset_no = q.asset_no
+where s.lots > 0;
+
+-- what is closed beyond what is missing, and winners that end below one who had less: by more than the haircut of two lots, which
+-- rounding alone can do
+-- @when replay_slice
+insert into replay_adl_flow
+with kept as (
+    select
+        w.contract_no,
+        w.side,
+        w.profit,
+        coalesce(s.haircut, 0)::hugeint as haircut,
+        w.profit - coalesce(s.haircut, 0)::hugeint as kept,
+        max(s.closed) over (partition by w.contract_no, w.side) as closed,
+        max(s.collected) over (partition by w.contract_no, w.side) as collected
+    from replay_winner as w
+    left join replay_slice as s on w.contract_no = s.contract_no and w.side = s.side and w.unit_no = s.unit_no
+),
+
+compared as (
+    select
+        *,
+        max(kept) over (
+            partition by contract_no, side
+            order by profit range between unbounded preceding and current row exclude group
+        ) - kept as gap
+    from kept
+),
+
+overtaken as (
+    select
+        contract_no,
+        side,
+        any_value(closed) as closed,
+        count(*) filter (where haircut > 0 and gap > 2 * ((collected + closed - 1) // closed)) as inversions,
+        coalesce(sum(gap) filter (where haircut > 0 and gap > 2 * ((collected + closed - 1) // closed)), 0) as inverted
+    from compared
+    group by contract_no, side
+)
+
+select
+    k.step,
+    k.round,
+    o.contract_no,
+    o.side,
+    reference_notional(greatest(0, o.closed - n.needed), c.lot_size, c.reference_price) as beyond_micro,
+    o.inversions,
+    o.inverted::bigint
+from overtaken as o
+inner join replay_need as n on o.contract_no = n.contract_no and o.side = n.side
+inner join replay_contract as c on o.contract_no = c.contract_no
+cross join replay_clock as k;
 
 -- who gives the lots: funds in order, then the counterparty; the last one takes what rounding leaves
 -- @when replay_slice

@@ -20,8 +20,11 @@ now as (
         p.wallet,
         coalesce(h.haircut, 0)::bigint as haircut,
         coalesce(r.realised, 0)::bigint as realised,
-        coalesce(r.netted, 0)::bigint as netted
+        coalesce(r.netted, 0)::bigint as netted,
+        -- what its trigger looks at, after the haircuts: a called inventory by its equity, whatever of it is left, else the wallet
+        if(s.is_inventory_called, p.equity, p.wallet + coalesce(r.realised, 0)) + coalesce(h.haircut, 0) as left_over
     from replay_purse as p
+    left join replay_shortage as s on p.pool_no = s.pool_no
     left join
         h
         on p.pool_no = h.pool_no
@@ -36,10 +39,43 @@ select
     n.haircut,
     n.realised,
     n.netted,
-    greatest(0, -(n.wallet + n.haircut + n.realised))::bigint as socialised
+    greatest(0, -(n.wallet + n.haircut + n.realised))::bigint as socialised,
+    greatest(0, least(n.haircut, n.left_over))::bigint as overshoot
 from now as n
 cross join replay_clock as k
 where n.deficit != 0 or n.haircut != 0 or n.realised != 0 or n.netted != 0 or n.wallet < 0;
+
+-- haircuts beyond what was missing, by contract: by what was taken there, what is left to the first
+-- @when replay_collected
+insert into replay_overshoot
+with taken as (
+    select pool_no, contract_no, sum(haircut)::hugeint as haircut
+    from replay_collected
+    group by pool_no, contract_no
+),
+
+shared as (
+    select
+        k.step,
+        k.round,
+        t.contract_no,
+        f.overshoot,
+        f.overshoot * t.haircut // sum(t.haircut) over pool as share,
+        row_number() over (partition by t.pool_no order by t.contract_no) as place,
+        t.pool_no
+    from taken as t
+    cross join replay_clock as k
+    inner join replay_pool_flow as f on t.pool_no = f.pool_no and k.step = f.step and k.round = f.round
+    where f.overshoot > 0
+    window pool as (partition by t.pool_no)
+)
+
+select
+    step,
+    round,
+    contract_no,
+    (share + if(place = 1, overshoot - sum(share) over (partition by pool_no), 0))::bigint
+from shared;
 
 -- what deleveraging may not do
 -- @when replay_pool_flow or replay_slice

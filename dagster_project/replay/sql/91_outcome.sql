@@ -101,6 +101,20 @@ adl as (
     group by v.contract_no
 ),
 
+beyond as (
+    select
+        contract_no,
+        sum(beyond_micro) as beyond_micro,
+        sum(inversions)::bigint as inversions,
+        sum(inverted) as inverted
+    from replay_adl_flow
+    group by contract_no
+),
+
+overshoot as (
+    select contract_no, sum(overshoot) as haircut from replay_overshoot group by contract_no
+),
+
 before as (
     select contract_no, sum(greatest(lots, 0))::bigint as lots from replay_leg_start group by contract_no
 )
@@ -128,6 +142,10 @@ select
     coalesce(a.adl_micro, 0) / 1e6 as adl_usd,
     coalesce(a.accounts, 0) as adl_accounts,
     coalesce(a.haircut, 0) / 1e6 as adl_haircut_usd,
+    coalesce(e.beyond_micro, 0) / 1e6 as adl_overshoot_usd,
+    coalesce(h.haircut, 0) / 1e6 as adl_haircut_overshoot_usd,
+    coalesce(e.inversions, 0) as adl_inversions,
+    coalesce(e.inverted, 0) / 1e6 as adl_inverted_usd,
     coalesce(w.socialised, 0) / 1e6 as socialised_usd,
     coalesce(reference_notional(b.lots, c.lot_size, c.reference_price), 0) / 1e6 as open_interest_before_usd,
     coalesce(t.open_interest_micro, 0) / 1e6 as open_interest_after_usd,
@@ -138,6 +156,8 @@ left join forced as f on c.contract_no = f.contract_no
 left join rounds as r on c.contract_no = r.contract_no
 left join covered as w on c.contract_no = w.contract_no
 left join adl as a on c.contract_no = a.contract_no
+left join beyond as e on c.contract_no = e.contract_no
+left join overshoot as h on c.contract_no = h.contract_no
 left join before as b on c.contract_no = b.contract_no
 left join replay_balanced as n on c.contract_no = n.contract_no
 order by c.venue, c.contract;

@@ -4,26 +4,34 @@
 -- left of accounts taken over.
 create or replace temp table stress_fund as
 with flows as (
-    select pool_no, step, sum(paid) as paid, sum(received) as received
+    select
+        pool_no,
+        step,
+        sum(paid) as paid,
+        sum(received) as received,
+        sum(haircut) as haircut,
+        sum(overshoot) as overshoot
     from (
         select
             pool_no,
             step,
             deficit + greatest(0, -realised) - haircut - socialised as paid,
-            greatest(0, realised) as received
+            greatest(0, realised) as received,
+            haircut,
+            overshoot
         from replay_pool_flow
         union all
-        select c.pool_no, v.step, 0, v.fee
+        select c.pool_no, v.step, 0, v.fee, 0, 0
         from replay_event as v
         inner join replay_contract_pool as c on v.contract_no = c.contract_no
         where v.kind = 'book'
         union all
-        select u.pool_no, v.step, 0, v.gain
+        select u.pool_no, v.step, 0, v.gain, 0, 0
         from replay_event as v
         inner join replay_unit as u on v.unit_no = u.unit_no
         where v.kind in ('backstop', 'unfilled')
         union all
-        select pool_no, step, greatest(0, -netted), greatest(0, netted) from replay_pool_flow
+        select pool_no, step, greatest(0, -netted), greatest(0, netted), 0, 0 from replay_pool_flow
     ) as parts
     group by pool_no, step
 )
@@ -35,6 +43,8 @@ select
     f.wallet / 1e6 as balance_usd,
     coalesce(w.paid, 0) / 1e6 as paid_usd,
     coalesce(w.received, 0) / 1e6 as received_usd,
+    coalesce(w.haircut, 0) / 1e6 as adl_haircut_usd,
+    coalesce(w.overshoot, 0) / 1e6 as adl_haircut_overshoot_usd,
     f.inventory_micro / 1e6 as warehoused_usd
 from replay_fund_path as f
 inner join replay_pool as p on f.pool_no = p.pool_no

@@ -40,6 +40,11 @@ select
         inner join replay_unit as u on v.unit_no = u.unit_no
         where v.kind = 'adl'
     ) as adl_accounts,
+    (select coalesce(sum(f.haircut), 0) / 1e6 from replay_pool_flow as f) as adl_haircut_usd,
+    sum(o.adl_overshoot_usd) as adl_overshoot_usd,
+    (select coalesce(sum(f.overshoot), 0) / 1e6 from replay_pool_flow as f) as adl_haircut_overshoot_usd,
+    sum(o.adl_inversions)::bigint as adl_inversions,
+    sum(o.adl_inverted_usd) as adl_inverted_usd,
     (select coalesce(sum(f.socialised), 0) / 1e6 from replay_pool_flow as f) as socialised_usd,
     (select coalesce(sum(v.fee), 0) / 1e6 from replay_event as v) as fees_usd,
     (select sum(p.balance_micro) / 1e6 from replay_pool as p) as fund_before_usd,
