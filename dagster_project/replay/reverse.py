@@ -178,6 +178,9 @@ class _Hunt:
         for done in run_all(self.table, [scenario for _, scenario in fresh], self.options.get("jobs")):
             multiplier = by_digest[done.scenario.digest()]
             value = None
+            if done.broken is not None:
+                # the outcome of no other trial can be trusted to be the first
+                raise done.broken
             if not done.fault:
                 with translated():
                     value = float(one_row(done.con, self.outcome.query)[0])

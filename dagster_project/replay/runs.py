@@ -36,12 +36,14 @@ class Done:
         scenario: what was played.
         summary: the row of ``stress_summary``; empty if it failed.
         fault: why it failed, or an empty text.
+        broken: the invariant that it broke, if that is why.
     """
 
     con: duckdb.DuckDBPyConnection
     scenario: Scenario
     summary: dict[str, Any]
     fault: str
+    broken: ReplayInvariantError | None = None
 
 
 def run_all(table: Opened, scenarios: Sequence[Scenario], jobs: int | None) -> Iterator[Done]:
@@ -54,9 +56,6 @@ def run_all(table: Opened, scenarios: Sequence[Scenario], jobs: int | None) -> I
 
     Yields:
         Each run as it ends, in no order; its cursor closes when the next one is asked for.
-
-    Raises:
-        ReplayInvariantError: a conservation law does not hold (a defect of the engine).
     """
     distinct = {scenario.digest(): scenario for scenario in reversed(scenarios)}
     waiting = list(distinct.values())
@@ -80,17 +79,17 @@ def run_all(table: Opened, scenarios: Sequence[Scenario], jobs: int | None) -> I
 
 
 def _run(con: duckdb.DuckDBPyConnection, table: Opened, scenario: Scenario) -> Done:
-    """Play one scenario in a cursor and make its tables; that it comes to no end is told, not raised."""
+    """Play one scenario in a cursor and make its tables; why it failed is told, not raised."""
     try:
         with translated():
             play(con, scenario)
             return Done(con, scenario, results(con, table.book, scenario).summary, "")
-    except ReplayInvariantError:
-        raise
     except ReplayInputError as error:
         return Done(con, scenario, {}, "; ".join(map(str, error.faults)))
     except ReplayError as error:
-        return Done(con, scenario, {}, str(error).removesuffix(" Nothing was written."))
+        # what is written of the others is told by those who wait for them
+        broken = error if isinstance(error, ReplayInvariantError) else None
+        return Done(con, scenario, {}, str(error).replace(" Nothing was written.", ""), broken)
 
 
 __all__ = ["Done", "RunsOptions", "of_engine", "run_all"]

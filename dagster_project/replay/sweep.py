@@ -33,12 +33,14 @@ class SweptRun:
         run_id: as of a single replay of the same scenario and book.
         summary: the row of ``stress_summary``; empty if it failed.
         fault: why it failed, or an empty text.
+        is_broken: whether it failed because a conservation law does not hold (a defect of the engine).
     """
 
     point: Point
     run_id: str
     summary: dict[str, Any]
     fault: str = ""
+    is_broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,6 @@ def run_sweep(
 
     Raises:
         ReplayInputError: book, sweep, options or output folder are refused, with every fault found; nothing ran.
-        ReplayInvariantError: a conservation law does not hold (a defect of the engine).
         ReplayOutputError: the results could not be written.
         ReplayError: DuckDB gave up, or every run failed.
     """
@@ -132,7 +133,8 @@ def _play_all(table: Opened, points: Sequence[Point], stage: Path, options: Runs
 
 
 def _swept(point: Point, done: Done, table: Opened) -> SweptRun:
-    return SweptRun(point, run_id_of(point.scenario.digest(), table.book.digest), done.summary, done.fault)
+    run_id = run_id_of(point.scenario.digest(), table.book.digest)
+    return SweptRun(point, run_id, done.summary, done.fault, done.broken is not None)
 
 
 def _glob(folder: Path) -> str:

@@ -15,7 +15,7 @@ import pytest
 from dagster_project.defs.replay import assets, checks
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.resources import HomeResource
-from dagster_project.replay import library
+from dagster_project.replay import library, sqlfiles
 
 sys.path.append(str(PROJECT_ROOT / "tests" / "replay"))
 from replay_books import Book
@@ -119,6 +119,28 @@ def test_a_reverse_stress_test_is_stored_with_its_bracket(home: Home, book: Path
     assert shown["below"].value <= 0.202 <= shown["beyond"].value
     marked = asked(home, "SELECT bracket, multiplier FROM stress.stress_reverse WHERE bracket IS NOT NULL ORDER BY 2")
     assert marked == [("below", shown["below"].value), ("beyond", shown["beyond"].value)]
+
+
+def test_a_sweep_with_a_broken_run_fails_and_stores_the_others(
+    home: Home, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = sqlfiles.load_sql
+    healthy, wrong = "select maker_no, contract_no, lots, 0", "select maker_no, contract_no, lots + 1, 0"
+    # only the run with a leverage cap comes by there
+    assert healthy in original("25_leverage_cap")
+    monkeypatch.setattr(
+        sqlfiles,
+        "load_sql",
+        lambda name: original(name).replace(healthy, wrong) if name == "25_leverage_cap" else original(name),
+    )
+    overrides = ["shock={all: [[0, -0.05]]}", "venues={default: {}}"]
+    result = made(assets.stress_sweep, home, "what_if", book, overrides=overrides)
+    (failure,) = [event for event in result.all_node_events if event.is_step_failure]
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None and "broke an invariant (i1_lots = " in str(data.description)
+    runs = asked(home, "SELECT value, fault IS NULL FROM stress.stress_sweep")
+    assert {name for name, is_whole in runs if not is_whole} == {"leverage_cap_20"}
+    assert asked(home, "SELECT count(*) FROM stress.stress_summary") == [(len(runs) - 1,)]
 
 
 def test_what_cannot_be_played_is_told_without_a_traceback(home: Home, tmp_path: Path) -> None:

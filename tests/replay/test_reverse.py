@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replay_books import Book, ladder, scenario
 
+from dagster_project.replay import sqlfiles
 from dagster_project.replay.columns import columns_of
-from dagster_project.replay.engine import ReplayError, ReplayInputError, run_replay
+from dagster_project.replay.engine import ReplayError, ReplayInputError, ReplayInvariantError, run_replay
 from dagster_project.replay.reverse import Search, outcomes, run_reverse
 
 
@@ -127,6 +128,19 @@ def test_a_replay_that_fails_ends_the_search(tmp_path: Path) -> None:
     with pytest.raises(ReplayError, match=r"at 0\.5 times the shock failed.*did not come to rest") as failed:
         run_reverse(folder, scenario(-0.06), Search("liquidated", scan=4), tmp_path / "out", ["clock.max_rounds=1"])
     assert not isinstance(failed.value, ReplayInputError)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_invariant_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = sqlfiles.load_sql
+    monkeypatch.setattr(
+        sqlfiles,
+        "load_sql",
+        lambda name: original(name).replace("select unit_no, 0, -fee", "select unit_no, 0, 1 - fee"),
+    )
+    folder = ladder([0.04], 1000.0, 1e9).write(tmp_path / "b")
+    with pytest.raises(ReplayInvariantError):
+        run_reverse(folder, scenario(-0.05), Search("liquidated"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from replay_books import Book, only, rules, scenario
 
+from dagster_project.replay import sqlfiles
 from dagster_project.replay.columns import columns_of
 from dagster_project.replay.engine import ReplayError, ReplayInputError, run_replay
 from dagster_project.replay.sweep import SWEPT_TABLES, run_sweep
@@ -91,6 +92,25 @@ def test_a_run_that_fails_is_told_and_the_others_stay(book: Path, tmp_path: Path
     assert not good.fault
     assert {row["run_id"] for row in rows(tmp_path / "out", "stress_outcome")} == {good.run_id}
     assert {row["run_no"]: row["fault"] for row in rows(tmp_path / "out", "stress_sweep")} == {1: bad.fault, 2: None}
+
+
+def test_a_run_that_breaks_an_invariant_is_told_and_the_others_stay(
+    book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = sqlfiles.load_sql
+    monkeypatch.setattr(
+        sqlfiles,
+        "load_sql",
+        lambda name: original(name).replace("select unit_no, 0, -fee", "select unit_no, 0, 1 - fee"),
+    )
+    # the first shock closes nothing, so nobody pays the wrong fee
+    swept = run_sweep(book, scenario(-0.08, grid={"shock_multiplier": [0.01, 1]}), tmp_path / "out")
+    good, bad = swept.runs
+    assert bad.is_broken and "broke an invariant (i2_cash_micro_usd = " in bad.fault and bad.summary == {}
+    assert "Nothing was written" not in bad.fault
+    assert not good.is_broken and not good.fault
+    assert {row["run_id"] for row in rows(tmp_path / "out", "stress_ledger")} == {good.run_id}
+    assert {row["run_no"]: row["fault"] for row in rows(tmp_path / "out", "stress_sweep")} == {1: None, 2: bad.fault}
 
 
 def test_when_all_runs_fail_nothing_is_written(book: Path, tmp_path: Path) -> None:

@@ -110,6 +110,13 @@ def stress_sweep(context: dg.AssetExecutionContext, config: ReplayConfig, home: 
             progress=lambda done, total: context.log.info(f"{done} of {total} runs"),
         )
         store_files(place, result.written, keys={SWEEP_TABLE: ("sweep_id", result.sweep_id)})
+    broken = [run for run in result.runs if run.is_broken]
+    if broken:
+        # it has no rows in the ledger, so its checks cannot fail
+        said = "\n".join(f"run {run.point.number}: {run.fault}" for run in broken)
+        raise dg.Failure(
+            description=f"{said}\nThe others are stored.", metadata=sweep_metadata(result), allow_retries=False
+        )
     return dg.MaterializeResult(metadata=sweep_metadata(result))
 
 
