@@ -19,9 +19,11 @@ import duckdb
 
 from dagster_project.replay import sqlfiles
 
-OPTION = "set disabled_optimizers = 'statistics_propagation, top_n_window_elimination'"
+OPTION = "set disabled_optimizers = 'statistics_propagation, top_n_window_elimination, join_filter_pushdown'"
 """Needed where plans are made. With the first, one would be made for the rows of its moment: a table that was empty stays so for
-it. The second (of DuckDB 1.5.5) at some table sizes loses columns of 56_fraction.sql, and ends in an internal error."""
+it. The second (of DuckDB 1.5.5) at some table sizes loses columns of 56_fraction.sql, and ends in an internal error. With the
+third (of DuckDB 1.5.5) and two threads or more a plan that is executed again now and then loses rows of a join: about once in 200
+times 56_fraction.sql, whose units then closed all instead of a part. With one thread none was lost."""
 
 _MAKES = re.compile(r"create or replace temp table (\w+) as\b(.*)", re.DOTALL)
 _FILLS = re.compile(r"insert into (\w+)\b")
