@@ -118,11 +118,36 @@ def test_a_plain_replay_says_that_a_grid_makes_a_sweep() -> None:
     assert [(fault.place, "delever sweep" in fault.remedy) for fault in faults] == [("grid", True)]
 
 
-def test_the_shipped_changes_are_tried_on_the_first_fall_itself() -> None:
-    points, _ = load_sweep(PROJECT_ROOT / "scenarios" / "what_if.yaml")
-    plain, _ = load_scenario(PROJECT_ROOT / "scenarios" / "first_fall.yaml")
+@pytest.mark.parametrize(("sweep", "base"), [("what_if", "first_fall"), ("2025_10_10_what_if", "2025_10_10")])
+def test_the_shipped_changes_are_tried_on_the_scenario_itself(sweep: str, base: str) -> None:
+    points, _ = load_sweep(PROJECT_ROOT / "scenarios" / f"{sweep}.yaml")
+    plain, _ = load_scenario(PROJECT_ROOT / "scenarios" / f"{base}.yaml")
     assert plain is not None and points[0].scenario.digest() == plain.digest()
     assert len({point.scenario.digest() for point in points}) == len(points)
+
+
+def test_what_would_have_changed_on_10_october() -> None:
+    points, _ = load_sweep(PROJECT_ROOT / "scenarios" / "2025_10_10_what_if.yaml")
+    found = {point.settings["what_if"]: point.scenario for point in points}
+    base = found.pop("as_it_stands")
+    assert list(found) == [
+        "fund_x2", "depth_x0.5", "leverage_cap_20", "pro_rata_adl", "no_common_index", "no_transfer_slowdown",
+        "circuit_breaker",
+    ]  # fmt: skip
+    # every venue of the file, whatever its preset says, and one thing at a time
+    assert {rules.fund.multiplier for rules in found["fund_x2"].venues.values()} == {2}
+    assert (base.depth.multiplier, found["depth_x0.5"].depth.multiplier) == (1, 0.5)
+    assert {rules.limits.leverage_cap for rules in found["leverage_cap_20"].venues.values()} == {20}
+    assert {rules.adl.policy for rules in base.venues.values()} == {"queue"}
+    assert {rules.adl.policy for rules in found["pro_rata_adl"].venues.values()} == {"pro_rata"}
+    assert base.mark.own_book_weight < 1 == found["no_common_index"].mark.own_book_weight
+    assert base.owners.slowdowns and not found["no_transfer_slowdown"].owners.slowdowns
+    assert all(rules.limits.circuit_breaker for rules in found["circuit_breaker"].venues.values())
+    for name, scenario_of_it in found.items():
+        sections = ("clock", "shock", "impact", "depth", "mark", "venues", "owners")
+        assert [key for key in sections if getattr(scenario_of_it, key) != getattr(base, key)] == [
+            {"depth_x0.5": "depth", "no_common_index": "mark", "no_transfer_slowdown": "owners"}.get(name, "venues")
+        ]
 
 
 def test_the_scenarios_that_come_with_delever_are_valid_and_told_apart() -> None:
