@@ -1,8 +1,8 @@
 {#-
   Tables that are made whole and seeds: `versions.whole` remembers on what a table rests (a hash over the contents of all
   its inputs) and what it holds (a hash over its rows). One whose inputs are what they were is left as it is, so a run
-  does what new data ask for and no more. Models and seeds that change empty the memory (`look_at_days`), and so does
-  whatever asks for a full refresh pass it by. A model whose rows of the days rest only on days around events says so:
+  does what new data ask for and no more. A project that changed begins without a memory (`look_at_days`), and a full
+  refresh does not ask it. A model that reads its models by day only around events says so:
 
       {{ config(meta={'rests_on_days_around_events': true}) }}
 -#}

@@ -11,11 +11,12 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from tampered_sql import tamper
 
 from dagster_project.defs.replay import assets, checks
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.resources import HomeResource
-from dagster_project.replay import library, sqlfiles
+from dagster_project.replay import library
 
 sys.path.append(str(PROJECT_ROOT / "tests" / "replay"))
 from replay_books import Book
@@ -124,14 +125,12 @@ def test_a_reverse_stress_test_is_stored_with_its_bracket(home: Home, book: Path
 def test_a_sweep_with_a_broken_run_fails_and_stores_the_others(
     home: Home, book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = sqlfiles.load_sql
-    healthy, wrong = "select maker_no, contract_no, lots, 0", "select maker_no, contract_no, lots + 1, 0"
     # only the run with a leverage cap comes by there
-    assert healthy in original("25_leverage_cap")
-    monkeypatch.setattr(
-        sqlfiles,
-        "load_sql",
-        lambda name: original(name).replace(healthy, wrong) if name == "25_leverage_cap" else original(name),
+    tamper(
+        monkeypatch,
+        "25_leverage_cap",
+        "select maker_no, contract_no, lots, 0",
+        "select maker_no, contract_no, lots + 1, 0",
     )
     overrides = ["shock={all: [[0, -0.05]]}", "venues={default: {}}"]
     result = made(assets.stress_sweep, home, "what_if", book, overrides=overrides)

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from replay_books import Book, only, rules, scenario
+from tampered_sql import tamper
 from test_replay_reference import random_book
 
-from dagster_project.replay import engine, sqlfiles
+from dagster_project.replay import engine
 from dagster_project.replay.engine import ReplayInputError, ReplayInvariantError, ReplayOutputError, run_replay
 
 
@@ -199,19 +200,10 @@ def book_that_breaks(name: str) -> Book:
 @pytest.mark.parametrize("name", sorted(BREAKS))
 def test_a_broken_invariant_stops_the_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step, healthy, broken, rules_of_it = BREAKS[name]
-    original = sqlfiles.load_sql
-
-    def tampered(wanted: str) -> str:
-        text = original(wanted)
-        if wanted == step:
-            assert text.count(healthy) == 1
-            text = text.replace(healthy, broken)
-        return text
-
     folder = book_that_breaks(name).write(tmp_path / "b")
     content = scenario(0.0 if name == "i6_fills" else -0.2, **rules_of_it)
     assert set(run_replay(folder, content).residuals) == set(BREAKS)
-    monkeypatch.setattr(sqlfiles, "load_sql", tampered)
+    tamper(monkeypatch, step, healthy, broken)
     with pytest.raises(ReplayInvariantError) as caught:
         run_replay(folder, content, out=tmp_path / "out")
     assert caught.value.residuals[name] != 0

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from replay_books import Book, ladder, scenario
+from tampered_sql import tamper
 
-from dagster_project.replay import sqlfiles
 from dagster_project.replay.columns import columns_of
 from dagster_project.replay.engine import ReplayError, ReplayInputError, ReplayInvariantError, run_replay
 from dagster_project.replay.reverse import Search, outcomes, run_reverse
@@ -132,12 +132,7 @@ def test_a_replay_that_fails_ends_the_search(tmp_path: Path) -> None:
 
 
 def test_a_broken_invariant_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = sqlfiles.load_sql
-    monkeypatch.setattr(
-        sqlfiles,
-        "load_sql",
-        lambda name: original(name).replace("select unit_no, 0, -fee", "select unit_no, 0, 1 - fee"),
-    )
+    tamper(monkeypatch, "60_fill", "select unit_no, 0, -fee", "select unit_no, 0, 1 - fee")
     folder = ladder([0.04], 1000.0, 1e9).write(tmp_path / "b")
     with pytest.raises(ReplayInvariantError):
         run_reverse(folder, scenario(-0.05), Search("liquidated"), tmp_path / "out")

@@ -9,8 +9,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from replay_books import Book, only, rules, scenario
+from tampered_sql import tamper
 
-from dagster_project.replay import sqlfiles
 from dagster_project.replay.columns import columns_of
 from dagster_project.replay.engine import ReplayError, ReplayInputError, run_replay
 from dagster_project.replay.sweep import SWEPT_TABLES, run_sweep
@@ -97,12 +97,7 @@ def test_a_run_that_fails_is_told_and_the_others_stay(book: Path, tmp_path: Path
 def test_a_run_that_breaks_an_invariant_is_told_and_the_others_stay(
     book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = sqlfiles.load_sql
-    monkeypatch.setattr(
-        sqlfiles,
-        "load_sql",
-        lambda name: original(name).replace("select unit_no, 0, -fee", "select unit_no, 0, 1 - fee"),
-    )
+    tamper(monkeypatch, "60_fill", "select unit_no, 0, -fee", "select unit_no, 0, 1 - fee")
     # the first shock closes nothing, so nobody pays the wrong fee
     swept = run_sweep(book, scenario(-0.08, grid={"shock_multiplier": [0.01, 1]}), tmp_path / "out")
     good, bad = swept.runs

@@ -64,7 +64,8 @@ rounds as (
     group by contract_no
 ),
 
--- A pool covers deficits of several contracts in one round: what it paid and what was socialised are shared by deficit.
+-- A pool covers deficits of several contracts in one round: what it paid and what was socialised are shared by deficit, and summed
+-- over decimals: a sum of doubles depends on the order in which threads bring them.
 owed as (
     select
         v.contract_no,
@@ -82,8 +83,12 @@ covered as (
     select
         o.contract_no,
         sum(o.deficit) as deficit,
-        sum(f.socialised * (o.deficit / (f.deficit + greatest(0, -f.realised)))) as socialised,
-        sum(f.haircut * (o.deficit / (f.deficit + greatest(0, -f.realised)))) as haircut
+        sum(
+            (f.socialised * (o.deficit / (f.deficit + greatest(0, -f.realised))))::decimal(38, 6)
+        )::double as socialised,
+        sum(
+            (f.haircut * (o.deficit / (f.deficit + greatest(0, -f.realised))))::decimal(38, 6)
+        )::double as haircut
     from owed as o
     inner join replay_pool_flow as f on o.pool_no = f.pool_no and o.step = f.step and o.round = f.round
     group by o.contract_no

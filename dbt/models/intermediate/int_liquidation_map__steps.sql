@@ -72,7 +72,8 @@ stepped as (
     where bars.interval_seconds = finest.finest_seconds or bars.interval_seconds <= parameters.step_seconds
 ),
 
--- Bars of one length that fill their time leave no gap; only the others are put in order to find theirs.
+-- Bars of one length and one grid that fill their time leave no gap; only the others are put in order to find theirs.
+-- Off the grid two could overlap by as much as is missing elsewhere.
 uneven as (
     select moment_number
     from stepped
@@ -80,6 +81,7 @@ uneven as (
     having
         min(interval_seconds) <> max(interval_seconds)
         or count(*) * min(interval_seconds) <> {{ seconds_between('min(bar_start_at)', 'max(bar_end_at)') }}
+        or count(case when bar_start_at <> {{ floor_to_seconds('bar_start_at', 'interval_seconds') }} then 1 end) > 0
 ),
 
 gaps as (
