@@ -21,7 +21,7 @@ from rich.table import Table
 from dagster_project.lib.duck import connect, literal
 from dagster_project.lib.errors import UsageError
 from dagster_project.lib.home import PROJECT_ROOT, Home
-from dagster_project.lib.raw import RawStore
+from dagster_project.lib.raw import RawStore, reading
 
 DATASET = "user_events"
 SEED = PROJECT_ROOT / "dbt" / "seeds" / "events.csv"
@@ -197,7 +197,7 @@ def stored(home: Home) -> list[Event]:
     if not any((home.raw / DATASET).glob("venue=market/*/*.parquet")):
         return []
     names = [field.name for field in fields(Event)]
-    with connect() as connection:
+    with reading(home.raw), connect() as connection:
         rows = connection.execute(
             f"SELECT {', '.join(names)} FROM read_parquet({literal(files)}, hive_partitioning=true) ORDER BY shock_at, event_id"
         ).fetchall()

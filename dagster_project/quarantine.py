@@ -16,6 +16,7 @@ from rich.table import Table
 from dagster_project.lib.duck import connect, literal
 from dagster_project.lib.errors import UsageError
 from dagster_project.lib.home import Home
+from dagster_project.lib.raw import reading
 
 MAX_SHOWN = 30
 
@@ -98,7 +99,7 @@ def days_to_retry(items: Sequence[Held]) -> dict[str, tuple[date, date]]:
 @contextmanager
 def _open(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the views ``quarantine`` and ``intake``."""
-    with connect() as connection:
+    with reading(home.raw), connect() as connection:
         for name in ("quarantine", "intake"):
             glob = home.raw / name / "*" / "*" / "*.parquet"
             types = "hive_types={'dataset': VARCHAR, 'date': DATE}"

@@ -1,11 +1,16 @@
 """The raw store: typed Parquet under ``raw/<dataset>/venue=/date=/part.parquet``, one file a venue and day.
 
-A file is replaced by a rename, so a reader sees the old day or the new one. A day that no longer has rows loses its file.
+A file is replaced by a rename, so none is ever half-written. A day that no longer has rows loses its file. That alone does not
+protect a reader: DuckDB opens a Parquet file by its name once to learn its columns and again to read them, and takes a file that
+was replaced in between for a damaged one. So who reads holds :func:`reading`, and who replaces waits for it.
 """
 
+import fcntl
 import hashlib
+import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -165,8 +170,8 @@ class RawStore:
         staged.mkdir(parents=True)
         try:
             if connection.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone():
-                # The order by makes files identical from run to run; DuckDB writes one file a partition only when
-                # one thread writes.
+                # One thread: DuckDB writes one file a partition only then. In order: equal rows compress well, and a
+                # file does not depend on the order in which its rows arrived.
                 connection.execute("SET threads = 1")
                 connection.execute(
                     f"COPY (SELECT {', '.join(map(identifier, columns))} FROM {relation} ORDER BY ALL) TO {literal(staged)} "
@@ -179,15 +184,51 @@ class RawStore:
 
     def _swap(self, name: str, staged: Path, days: tuple[date, date], partitions: str) -> None:
         written = {file.parent.relative_to(staged): file for file in staged.glob("*/*/*.parquet")}
-        for folder in (self.root / name).glob(f"{partitions}/date=*"):
-            relative = folder.relative_to(self.root / name)
-            day = date.fromisoformat(folder.name.removeprefix("date="))
-            if days[0] <= day <= days[1] and relative not in written and not relative.parts[0].endswith(f"={_SCHEMA}"):
-                remove_tree(folder)
-        for relative, file in written.items():
-            target = self.root / name / relative / "part.parquet"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file.replace(target)
+        root = self.root / name
+        root.mkdir(parents=True, exist_ok=True)
+        with locked(root, fcntl.LOCK_EX):
+            for folder in root.glob(f"{partitions}/date=*"):
+                relative = folder.relative_to(root)
+                day = date.fromisoformat(folder.name.removeprefix("date="))
+                if (
+                    days[0] <= day <= days[1]
+                    and relative not in written
+                    and not relative.parts[0].endswith(f"={_SCHEMA}")
+                ):
+                    remove_tree(folder)
+            for relative, file in written.items():
+                target = root / relative / "part.parquet"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(target)
+
+
+@contextmanager
+def reading(raw: Path) -> Iterator[None]:
+    """Keep every raw file as it is for as long as it is read; writers wait, other readers do not.
+
+    Args:
+        raw: ``Home.raw``.
+    """
+    with ExitStack() as held:
+        # Recorders lock a venue at a time, so that they need not wait for one another.
+        for folder in sorted([*raw.glob("*/"), *raw.glob("collector_gap/venue=*/")]):
+            held.enter_context(locked(folder, fcntl.LOCK_SH))
+        yield
+
+
+@contextmanager
+def locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a folder as ``fcntl.flock`` does: it goes with its process, however that ends, and no child has it.
+
+    Raises:
+        BlockingIOError: ``how`` says not to wait, and another holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def columns_of(model: type[pa.DataFrameModel]) -> dict[str, ibis.expr.datatypes.DataType]:

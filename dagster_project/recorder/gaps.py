@@ -2,8 +2,13 @@
 
 A gap is appended to the feed's journal first, and the Parquet files of the days that it touches are made from the journal. A gap
 over midnight is one row for each UTC day, so that a day's file says all of that day.
+
+A recorder is the one writer of raw that does not wait for the pipeline, and a rename alone does not protect its readers: DuckDB
+opens a Parquet file by its name once to learn its columns and again to read them, so a file that is replaced in between is taken
+for a damaged one. Hence a recorder puts a venue's file in place only while nobody holds :func:`dagster_project.lib.raw.reading`.
 """
 
+import fcntl
 import json
 import os
 import threading
@@ -14,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from dagster_project.lib.duck import connect, literal
+from dagster_project.lib.raw import locked
 from dagster_project.recorder.files import drop_torn_line, stamp
 
 DATASET = "collector_gap"
@@ -115,6 +121,8 @@ class GapJournal:
     def publish(self, raw: Path) -> None:
         """Write the Parquet files of the touched days anew, each in one rename.
 
+        Days of a venue that is being read stay touched, for the next call; after the last one, for the next start.
+
         Args:
             raw: ``Home.raw``.
         """
@@ -132,11 +140,14 @@ class GapJournal:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     staged = target.with_suffix(".new")
                     connection.execute(f"COPY ({rows}) TO {literal(staged)} (FORMAT parquet, COMPRESSION zstd)")
-                    staged.replace(target)
-        except Exception:
+                    with locked(target.parent.parent, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                        staged.replace(target)
+                    waiting.remove((venue, day))
+        except BlockingIOError:
+            pass
+        finally:
             with self._touching:
                 self._touched |= waiting
-            raise
 
 
 def prepare(raw: Path) -> None:

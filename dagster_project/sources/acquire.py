@@ -15,6 +15,7 @@ from dagster_project.lib.duck import connect, literal
 from dagster_project.lib.errors import UsageError
 from dagster_project.lib.home import PROJECT_ROOT, Home
 from dagster_project.lib.landing import Landing
+from dagster_project.lib.raw import reading
 from dagster_project.sources.feed import Ask, Contract, Feed
 
 DEFAULT_INTERVALS = (3600,)
@@ -156,7 +157,7 @@ def contracts_of(home: Home, name: str, universe: Universe) -> Sequence[Contract
         raise UsageError(
             f"The contracts of {name} are not known yet: run `delever ingest {name} --entity instruments` first."
         )
-    with connect() as connection:
+    with reading(home.raw), connect() as connection:
         try:
             rows = connection.execute(
                 "SELECT product, venue_symbol, base_code, quote_code, contract_type, is_perpetual "

@@ -1,5 +1,6 @@
 """The code location as Dagster sees it: its graph against a committed picture, and the rules that every part keeps."""
 
+import fcntl
 import inspect
 import json
 import os
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 import yaml
 from delever_definitions import WRITER_POOL, load, repository
 
-from dagster_project.lib.home import PROJECT_ROOT
+from dagster_project.lib.home import PROJECT_ROOT, Home
+from dagster_project.lib.raw import locked
+from dagster_project.lib.resources import HomeResource
 from dagster_project.sources.registry import FEEDS
 from schemas.marts import MART_MODELS
 from schemas.raw import DECLARED, OPERATIONS
@@ -272,3 +276,27 @@ def test_workspace_is_valid_in_an_empty_home(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Validation successful for code location delever" in done.stdout + done.stderr
     assert not (tmp_path / "home").exists(), "looking at the definitions makes no home"
+
+
+def test_raw_files_stay_as_they_are_while_dbt_reads_them(home: Home) -> None:
+    """A file that is replaced under DuckDB's hands is taken for a damaged one; `lib/raw.py` says why."""
+
+    class Refusing:
+        """Stands for dbt: sees whether another could replace a file now."""
+
+        def cli(self, *_: object, **__: object) -> "Refusing":
+            return self
+
+        def stream(self) -> Iterator[Any]:
+            for folder in sorted(home.raw.glob("*/")):
+                with pytest.raises(BlockingIOError), locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    pass
+            duckdb.connect(home.warehouse).close()
+            return iter(())
+
+    from dagster_project.defs.dbt.assets import dbt_models  # noqa: PLC0415 - as in delever_definitions
+
+    run = dbt_models.node_def.compute_fn.decorated_fn
+    assert list(run(None, Refusing(), HomeResource(root=str(home.root)))) == []
+    with locked(home.raw / "data_gap", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        pass

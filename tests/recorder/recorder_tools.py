@@ -12,6 +12,7 @@ from stream_server import VenueDouble
 from dagster_project.lib.duck import connect, list_literal, literal
 from dagster_project.lib.home import Home
 from dagster_project.lib.landing import Landing
+from dagster_project.lib.raw import reading
 from dagster_project.recorder.feed import FeedRecorder
 from dagster_project.recorder.messages import liquidations
 from dagster_project.recorder.options import Options
@@ -133,7 +134,7 @@ def gap_rows(home: Home) -> list[GapRow]:
     glob = home.raw / "collector_gap" / "*" / "*" / "part.parquet"
     if not any(home.raw.glob("collector_gap/venue=*/date=*/part.parquet")):
         return []
-    with connect() as connection:
+    with reading(home.raw), connect() as connection:
         rows = connection.execute(
             "SELECT venue, date::VARCHAR, feed, topic, gap_from_at, gap_to_at, cause, note "
             f"FROM read_parquet({literal(glob)}, hive_partitioning=true, hive_types={{'venue': VARCHAR, 'date': DATE}}) "

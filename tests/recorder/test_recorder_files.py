@@ -11,6 +11,7 @@ from stream_server import order
 from dagster_project.lib.duck import connect, literal
 from dagster_project.lib.home import Home
 from dagster_project.lib.landing import Landing
+from dagster_project.lib.raw import reading
 from dagster_project.recorder import gaps, observe
 from dagster_project.recorder.files import drop_torn_line, last_line
 from dagster_project.recorder.gaps import Gap, GapJournal
@@ -214,6 +215,21 @@ def test_what_has_no_length_is_no_gap(home: Home, tmp_path: Path) -> None:
     assert not journal.is_ahead
     journal.publish(home.raw)
     assert gap_rows(home) == []
+
+
+def test_gaps_of_a_venue_that_is_being_read_wait(home: Home, tmp_path: Path) -> None:
+    journal = GapJournal(tmp_path)
+    journal.add(gap(NOON, NOON + timedelta(minutes=1)))
+    journal.publish(home.raw)
+    journal.add(gap(NOON + timedelta(hours=1), NOON + timedelta(hours=2)))
+    journal.add(gap(NOON + timedelta(days=1), NOON + timedelta(days=1, minutes=1)))
+    with reading(home.raw):
+        journal.publish(home.raw)
+        assert journal.is_ahead
+        assert len(gap_rows(home)) == 1
+    journal.publish(home.raw)
+    assert not journal.is_ahead
+    assert len(gap_rows(home)) == 3
 
 
 def test_gaps_that_a_kill_kept_out_of_parquet_are_found(home: Home, tmp_path: Path) -> None:

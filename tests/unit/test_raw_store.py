@@ -1,12 +1,14 @@
 """Raw files: a day is replaced, never appended to, and a reader always finds typed columns."""
 
+import fcntl
+import threading
 from datetime import date
 
 import pytest
 
 from dagster_project.lib.duck import connect
 from dagster_project.lib.home import Home
-from dagster_project.lib.raw import RawStore, columns_of
+from dagster_project.lib.raw import RawStore, columns_of, locked, reading
 from schemas.raw import DECLARED, ENTITIES, model_of
 
 DATASETS = [*(f"binance__{entity}" for entity in ENTITIES), *DECLARED]
@@ -97,3 +99,55 @@ def test_zero_row_file_that_went_missing_is_written_again(store: RawStore) -> No
 def test_nothing_is_left_in_scratch(store: RawStore) -> None:
     write(store, days=2, rate=0.1)
     assert list(store.scratch.iterdir()) == []
+
+
+def test_a_file_is_not_replaced_while_it_is_read(store: RawStore) -> None:
+    """Without the lock such reads end in ``TProtocolException: Invalid data`` and the like."""
+
+    def rewrite() -> None:
+        try:
+            for version in range(1, 41):
+                with connect() as connection:
+                    rows = ROWS.format(venue="'binance'", days=version * 7, rate=version)
+                    # One day of ever more rows with ever longer text: no two versions have their columns at one place.
+                    rows = rows.replace("+ i::INT AS date", "AS date").replace(
+                        "'p'", f"repeat('p', {version} * i::INT)"
+                    )
+                    connection.execute(f"CREATE TABLE ready AS {rows}")
+                    store.replace(connection, "binance__funding", "ready", date(2025, 10, 10), date(2025, 10, 10))
+        finally:
+            done.set()
+
+    done = threading.Event()
+    writer = threading.Thread(target=rewrite)
+    write(store, days=1, rate=0)
+    writer.start()
+    seen = []
+    while not done.is_set():
+        with reading(store.root), connect() as connection:
+            seen.append(
+                connection.execute(
+                    "SELECT count(*), count(DISTINCT funding_rate), max(funding_rate), max(landing_path) "
+                    f"FROM ({store.relation('binance__funding')})"
+                ).fetchone()
+            )
+    writer.join()
+    assert read(store)[-1][2] == 40
+    versions = [int(row[2]) for row in seen]
+    assert versions == sorted(versions)
+    assert {row[1] for row in seen} == {1}
+    assert all(row[0] == 7 * version for row, version in zip(seen, versions, strict=True) if version)
+
+
+def test_readers_do_not_wait_for_readers_and_writers_do(store: RawStore) -> None:
+    write(store, days=1, rate=0)
+    folder = store.root / "binance__funding"
+    with (
+        reading(store.root),
+        reading(store.root),
+        pytest.raises(BlockingIOError),
+        locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB),
+    ):
+        pass
+    with locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        pass

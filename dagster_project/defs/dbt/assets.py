@@ -10,6 +10,7 @@ from dagster_project.defs.ingest.keys import raw_key
 from dagster_project.lib.dbt_project import DBT_PROJECT, ensure_manifest, set_dbt_environment, set_models_digest
 from dagster_project.lib.duck import connect
 from dagster_project.lib.home import Home
+from dagster_project.lib.raw import reading
 from dagster_project.lib.resources import HomeResource
 from dagster_project.sources.registry import FEEDS
 from schemas.raw import ENTITIES
@@ -56,8 +57,9 @@ def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource, home: Hom
     """Seeds, staging, intermediate, marts and their tests, in dbt's own order."""
     set_dbt_environment(home.get())
     set_models_digest()
-    # Unit tests prove the code, not the data: they run in the test suite.
-    events = list(dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context).stream())
+    with reading(home.get().raw):
+        # Unit tests prove the code, not the data: they run in the test suite.
+        events = list(dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context).stream())
     # dagster-dbt's own fetch_row_counts leaves the warehouse open in this process, which keeps every other step out of
     # it, and its column lineage parses each model again, which took longer than building them.
     tables = _table_metadata(home.get())

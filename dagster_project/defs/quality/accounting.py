@@ -8,6 +8,7 @@ from dagster_project.defs.dbt.assets import WRITER_POOL
 from dagster_project.lib.accounts import MAX_SHOWN, accounts
 from dagster_project.lib.dbt_project import natural_keys
 from dagster_project.lib.duck import connect
+from dagster_project.lib.raw import reading
 from dagster_project.lib.resources import HomeResource
 
 CHECK_NAME = "rows_are_accounted_for"
@@ -33,7 +34,7 @@ def accounts_of_rows(context: dg.AssetCheckExecutionContext, home: HomeResource)
     """Count both sides of every account, each from its own place."""
     place = home.get()
     chosen = {key.asset_key.path[-1] for key in context.selected_asset_check_keys}
-    with connect(place.warehouse, read_only=True) as connection:
+    with reading(place.raw), connect(place.warehouse, read_only=True) as connection:
         for model, key in natural_keys().items():
             if model not in chosen:
                 continue
