@@ -89,8 +89,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         part = body[start:end][: self.store.breaks_after]
-        self.wfile.write(part)
+        # Counted first: a client that has read everything may look before this thread goes on.
         self.store.sent += len(part)
+        self.wfile.write(part)
         if self.store.breaks_after is not None:
             self.wfile.flush()
             self.close_connection = True
