@@ -1,11 +1,13 @@
 """Fixtures that all tests share: a home that goes away, and the folder of real data when it is there."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from built_homes import Built, has_real_data, real_folder, run_cli
+from dagster_project.fetch import limits
 from dagster_project.lib.home import Home
 from dagster_project.lib.raw import RawStore
 
@@ -13,6 +15,15 @@ from dagster_project.lib.raw import RawStore
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+
+
+@pytest.fixture(autouse=True)
+def _limiters_are_closed() -> Iterator[None]:
+    """A process has one limiter a host; tests have one a test, whose files would add up to all that a process may open."""
+    yield
+    while limits._LIMITERS:
+        _, (limiter, _) = limits._LIMITERS.popitem()
+        limiter.close()
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from dagster_project.replay.scenario import Scenario
 from dagster_project.replay.scenario_tables import put_now
 
 _PLANNED = (  # noqa: SIM905 - read in lines, not one name a line
-    "30_step 33_accrue 32_arrival 62_apply 40_mark 34_still 37_halt 36_round 42_too_far 45_active 50_margin 53_slack 54_alarm "
-    "55_breach 56_fraction 57_order 58_rehedge 60_fill 63_taken 65_takeover 64_held 66_funds 67_purse 70_call 75_deleverage "
-    "80_settle 85_step_end 89_invariants 86_naked 87_request 88_transfer"
+    "30_step 33_accrue 32_arrival 62_apply 40_mark 34_still 37_halt 36_round 42_too_far 43_passed 44_wake 45_active 50_margin "
+    "53_slack 54_alarm 55_breach 56_fraction 57_order 58_rehedge 60_fill 63_taken 65_takeover 64_held 66_funds 67_purse 70_call "
+    "71_called 72_candidates 75_deleverage 80_settle 84_rise 85_step_end 89_invariants 86_naked 87_request 88_transfer"
 ).split()
 """Files of a step and its rounds, each after those whose tables it reads."""
 
@@ -61,7 +61,7 @@ class Clock:
         self.build("27_everyone", "50_margin")
         if self.any("scenario_venue where leverage_cap is not null"):
             self.build("25_leverage_cap", "62_apply", "27_everyone", "50_margin")
-        self.build("26_calm", "29_hedge", "53_slack", "31_alarm")
+        self.build("26_calm", "29_hedge", "53_slack", "31_alarm", "39_rest")
         self.has_hedges = self.any("replay_hedge")
         self.has_breakers = self.any("scenario_venue where breaker_move is not null")
         self.has_partial = self.any("scenario_venue where close = 'partial'")
@@ -97,6 +97,8 @@ class Clock:
                     f"Step {step} did not come to rest within clock.max_rounds = {self.scenario.clock.max_rounds} rounds. "
                     "Raise it, or look for a depth or cool-down that lets the same accounts breach for ever. Nothing was written."
                 )
+        if step == self.scenario.clock.steps:
+            self.run("84_rise")
         self.run("66_funds", "50_margin", "67_purse", "85_step_end", "89_invariants")
         if self.has_hedges:
             self.run("86_naked")
@@ -140,7 +142,7 @@ class Clock:
 
     def order(self, round_no: int) -> None:
         """Find who is in breach, and what goes to the book."""
-        self.run("45_active")
+        self.run("43_passed", "44_wake", "45_active")
         if self.rows["replay_wanted"]:
             self.run("50_margin", "53_slack", "54_alarm", "55_breach")
         if self.rows["replay_breach"]:
@@ -160,7 +162,7 @@ class Clock:
         if self.has_policy:
             self.run("70_call")
             if self.rows["replay_call"]:
-                self.run("50_margin", "75_deleverage", "62_apply")
+                self.run("71_called", "44_wake", "72_candidates", "50_margin", "75_deleverage", "62_apply")
         self.run("80_settle", "62_apply")
 
     @property

@@ -259,7 +259,9 @@ def run_reverse(
     scenarios = [] if parsed is None else [parsed]
     with staging(None if faults else out) as stage:
         folders = [] if stage is None else [stage]
-        with opened(book, scenarios, folders=folders, faults=faults, **of_engine(options)) as table:
+        with opened(
+            book, scenarios, folders=folders, faults=faults, **of_engine(options, options.get("jobs") or 1)
+        ) as table:
             outcome = outcomes()[search.outcome]
             limit = search.limit if search.limit is not None else float(outcome.limit or 0)
             hunt = _Hunt(table, scenarios[0], outcome, limit, options)

@@ -22,9 +22,22 @@ class RunsOptions(Options, total=False):
     """Runs at a time; None: as many as there are cores."""
 
 
-def of_engine(options: RunsOptions) -> Options:
-    """Return the options that a book is opened with."""
-    return {"memory_limit": options.get("memory_limit"), "threads": options.get("threads")}
+def of_engine(options: RunsOptions, runs: int) -> Options:
+    """Return the options that a book is opened with.
+
+    Args:
+        options: see `RunsOptions`; without threads, runs at a time share the cores: the statements of a round are small, and to
+            spread one over threads costs more than it saves where another run could have the core.
+        runs: how many there are to play.
+    """
+    cores = os.cpu_count() or 1
+    threads = options.get("threads") or max(1, cores // at_a_time(options.get("jobs"), runs))
+    return {"memory_limit": options.get("memory_limit"), "threads": threads}
+
+
+def at_a_time(jobs: int | None, runs: int) -> int:
+    """Return how many of the runs are played at a time."""
+    return max(1, min(jobs or os.cpu_count() or 1, runs))
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ def run_all(table: Opened, scenarios: Sequence[Scenario], jobs: int | None) -> I
     """
     distinct = {scenario.digest(): scenario for scenario in reversed(scenarios)}
     waiting = list(distinct.values())
-    jobs = max(1, min(jobs or os.cpu_count() or 1, len(waiting)))
+    jobs = at_a_time(jobs, len(waiting))
     running: dict[Future[Done], duckdb.DuckDBPyConnection] = {}
     with ThreadPoolExecutor(jobs, thread_name_prefix="replay") as pool:
         try:

@@ -96,7 +96,7 @@ def run_sweep(
     scenarios = [point.scenario for point in points]
     with staging(None if faults else out) as stage:
         folders = [] if stage is None else [stage]
-        with opened(book, scenarios, folders=folders, faults=faults, **of_engine(options)) as table:
+        with opened(book, scenarios, folders=folders, faults=faults, **of_engine(options, len(scenarios))) as table:
             assert stage is not None  # noqa: S101 - without a folder there was a fault, and `opened` raised it
             ended = _play_all(table, points, stage, options)
             runs = tuple(_swept(point, ended[point.scenario.digest()], table) for point in points)

@@ -1,7 +1,13 @@
 -- The end of a step: the path and the funds. replay_purse has to be as of now.
 insert into replay_path
 with o as (
-    select contract_no, sum(greatest(lots, 0))::bigint as lots from replay_leg group by contract_no
+    select contract_no, sum(lots)::bigint as lots
+    from (
+        select contract_no, greatest(lots, 0) as lots from replay_leg
+        union all
+        select contract_no, longs from replay_rest_lots
+    ) as longs
+    group by contract_no
 )
 
 select

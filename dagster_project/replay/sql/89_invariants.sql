@@ -1,9 +1,18 @@
 -- The account of the invariants at the end of a step: residuals that must be 0. Lots by contract; USD and coins against t0; the pools'
 -- wallets against what is written of them; what the rounds found wrong in calls, slices and fills; events although all was calm.
+-- What is at rest enters by its sums (39_rest.sql); in the last step nothing is at rest any more.
 insert into replay_ledger
 with lots as (
     select sum(abs(lots)) as residual
-    from (select contract_no, sum(lots) as lots from replay_leg group by contract_no) as sums
+    from (
+        select contract_no, sum(lots) as lots
+        from (
+            select contract_no, lots from replay_leg
+            union all
+            select contract_no, lots from replay_rest_lots
+        ) as held
+        group by contract_no
+    ) as sums
 ),
 
 amounts as (
@@ -12,6 +21,8 @@ amounts as (
         sum(amount) as residual
     from (
         select 0 as asset_no, cash::hugeint as amount from replay_unit
+        union all
+        select 0, cash from replay_rest_cash
         union all
         select asset_no, amount from replay_coin
         union all
