@@ -43,6 +43,7 @@ _SWEPT = {
     "adl_usd": "ADL B USD",
     "fund_paid_usd": "funds paid B USD",
     "socialised_usd": "socialised B USD",
+    "naked_after_usd": "hedges naked B USD",
     "open_interest_after_usd": "open interest after B USD",
 }
 

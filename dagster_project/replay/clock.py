@@ -67,7 +67,8 @@ class Clock:
         self.has_partial = self.any("scenario_venue where close = 'partial'")
         self.has_policy = self.any("scenario_venue where adl_policy != 'none'")
         self.has_top_ups = self.scenario.owners.top_up_below is not None
-        self.plans = Plans(self.con, _PLANNED)
+        (positions,) = sqlfiles.one_row(self.con, "select count(*) from replay_leg_start")
+        self.plans = Plans(self.con, _PLANNED, positions)
 
     def play(self) -> None:
         """Run all steps."""

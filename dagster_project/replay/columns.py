@@ -187,14 +187,18 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "step": STEP,
         "account_id": Column("varchar", "text", "Account that is deleveraged."),
         "quantity": Column("double", "base assets", "Quantity that was closed, signed as the position."),
-        "price": Column("double", "USD per base asset", "Price at which it was closed: the mark less the haircut."),
+        "price": Column(
+            "double",
+            "USD per base asset",
+            "Price at which it was closed: the mark less the haircut, over the step's rounds.",
+        ),
         "haircut_usd": Column("double", USD, "What the owner gave up against the mark."),
         "score": Column(
             "double", "number", "Score in the venue's queue, or weight of a policy that shares; larger ones give more."
         ),
         "rank": Column("bigint", "count", "Place in the queue, 1 first; of a policy that shares by what was taken."),
         "policy": Column("varchar", "text", "ADL policy that took it: queue, pro_rata, capped_pro_rata or risk_aware."),
-        "round": ROUND,
+        "rounds": Column("bigint", "count", "Rounds of the step in which it was; score and rank are of the first."),
     },
     "stress_event": {
         "event_no": Column("bigint", "count", "Place of the event in the run, from 1."),
@@ -312,6 +316,22 @@ STRESS_COLUMNS: dict[str, dict[str, Column]] = {
         "adl_inversions": INVERSIONS,
         "adl_inverted_usd": INVERTED,
         "socialised_usd": SOCIALISED,
+        "hedged_owners": Column(
+            "bigint", "count", "Owners with longs and shorts of one asset, over all their accounts."
+        ),
+        "hedges_lost_to_liquidation": Column(
+            "bigint", "count", "Their hedges (owner and asset) that lost a leg to liquidation first."
+        ),
+        "hedges_lost_to_adl": Column("bigint", "count", "Their hedges that lost a leg to deleveraging first."),
+        "naked_after_usd": Column(
+            "double", USD, f"Deltas of hedges at the end against those before, absolute values summed, {INDEX}."
+        ),
+        "naked_usd_seconds": Column(
+            "double", "USD seconds", "Naked deltas of hedges times the time that they were carried, summed."
+        ),
+        "naked_pnl_usd": Column(
+            "double", USD, "What the naked deltas gained or lost with the index while they were carried."
+        ),
         "fees_usd": Column("double", USD, "Liquidation fees that the funds received."),
         "fund_before_usd": Column("double", USD, "Balances of all pools before the shock."),
         "fund_after_usd": Column("double", USD, "Balances of all pools after fees came in and deficits were paid."),
@@ -353,6 +373,7 @@ SEARCH_COLUMNS: dict[str, dict[str, Column]] = {
         **_OF_SEARCH,
         "run_no": Column("integer", "count", "Place of the run in the sweep, from 1."),
         "run_id": Column("varchar", "text", "Run in the other tables; runs of one meaning share it."),
+        "scenario_hash": RUN["scenario_hash"],
         "parameter": Column("varchar", "text", "Dotted key of the scenario that the run sets, or what_if."),
         "value": Column("varchar", "text", "What it is set to, as JSON; a name as it is."),
         "fault": Column("varchar", "text", "Why the run failed: it has no rows elsewhere; null if it did not.", True),
@@ -376,6 +397,7 @@ SEARCH_COLUMNS: dict[str, dict[str, Column]] = {
             True,
         ),
         "run_id": Column("varchar", "text", "Id of the replay with shock_multiplier at that factor; it is not stored."),
+        "scenario_hash": RUN["scenario_hash"],
         "fault": Column("varchar", "text", "Why the replay failed; null if it did not.", True),
     },
 }

@@ -31,8 +31,14 @@ _EMPTIES = re.compile(r"delete from (\w+)\s*")
 _WHEN = re.compile(r"^-- @when (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 
-DEAD_ROWS = 100_000
-"""Deleted rows beyond which tables are made anew: DuckDB keeps those of a temporary table, and passes over them in every scan."""
+
+def dead_rows(positions: int) -> int:
+    """Return the deleted rows beyond which tables are made anew.
+
+    DuckDB keeps deleted rows of a temporary table and passes over them in every scan. To make tables anew costs the planning
+    of all statements, as much as 100,000 dead rows cost some 35 rounds; a round over a large book leaves as many by itself.
+    """
+    return max(100_000, positions // 2)
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,16 @@ class Plans:
     Args:
         con: connection with every table that the files read and do not make themselves, and with `OPTION`.
         names: the files, so that each finds the tables that it reads among those of the files before it.
+        positions: positions of the book.
 
     Attributes:
         rows: number of rows of each table that a file makes or empties.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, names: Sequence[str], positions: int) -> None:
         self._con = con
         self._dead = 0
+        self._dead_rows = dead_rows(positions)
         self._files = {name: list(_statements(con, name)) for name in names}
         known = {
             str(row[0]) for row in con.execute("select table_name from duckdb_tables() where temporary").fetchall()
@@ -103,7 +111,7 @@ class Plans:
 
     def tidy(self) -> None:
         """Get rid of deleted rows if they are many."""
-        if self._dead > DEAD_ROWS:
+        if self._dead > self._dead_rows:
             for table in self._emptied:
                 self._con.execute(f"create or replace temp table {table} as from {table}")
             self._dead = 0

@@ -22,7 +22,13 @@ from dagster_project.replay.scenario import Scenario, load_scenario
 from dagster_project.replay.scenario_tables import put
 from dagster_project.replay.sqlfiles import load_sql, one_row
 
-_TRIAL = {"multiplier": "double", "value": "double", "run_id": "varchar", "fault": "varchar"}
+_TRIAL = {
+    "multiplier": "double",
+    "value": "double",
+    "run_id": "varchar",
+    "scenario_hash": "varchar",
+    "fault": "varchar",
+}
 _REVERSE = {
     "reverse_id": "varchar",
     "scenario": "varchar",
@@ -118,12 +124,14 @@ class Trial:
         multiplier: factor on the scenario's shock.
         value: the outcome's number; None if the run failed.
         run_id: as of a single replay with ``shock_multiplier`` set.
+        scenario_hash: of the scenario with it.
         fault: why it failed, or an empty text.
     """
 
     multiplier: float
     value: float | None
     run_id: str
+    scenario_hash: str
     fault: str = ""
 
 
@@ -184,8 +192,10 @@ class _Hunt:
             if not done.fault:
                 with translated():
                     value = float(one_row(done.con, self.outcome.query)[0])
-            run_id = run_id_of(done.scenario.digest(), self.table.book.digest)
-            self.trials[multiplier] = Trial(multiplier, value, run_id, done.fault)
+            digest = done.scenario.digest()
+            self.trials[multiplier] = Trial(
+                multiplier, value, run_id_of(digest, self.table.book.digest), digest, done.fault
+            )
             progress = self.options.get("progress")
             if progress is not None:
                 progress(len(self.trials), 0)
@@ -300,7 +310,10 @@ def _write(table: Opened, result: ReverseResult, stage: Path, out: Path) -> tupl
         result.beyond,
     )
     put(table.con, "reverse", _REVERSE, [row])
-    rows = [(trial.multiplier, trial.value, trial.run_id, trial.fault or None) for trial in result.trials]
+    rows = [
+        (trial.multiplier, trial.value, trial.run_id, trial.scenario_hash, trial.fault or None)
+        for trial in result.trials
+    ]
     put(table.con, "reverse_trial", _TRIAL, rows)
     with translated():
         table.con.execute(load_sql(f"reverse/{REVERSE_TABLE}"))

@@ -138,7 +138,9 @@ class FundRule(_Model):
     """What a venue's fund is."""
 
     mode: Literal["cash_pool", "vault"] | None = None
-    """cash_pool or vault, for every pool of the venue; null: as the book's fund row says, cash_pool without one."""
+    """What the pools of the venue are: it says what fires deleveraging where `adl.trigger` does not, for a cash_pool that
+    it cannot pay, for a vault that it is below its own maintenance margin. null: as the book's fund row says, cash_pool
+    without one."""
     multiplier: Annotated[Number, Field(ge=0, le=1000)] = 1.0
     """Factor on the balance of every pool of the venue."""
 
@@ -150,9 +152,9 @@ class Adl(_Model):
     """Who is deleveraged; none: what the fund cannot pay is socialised."""
     price: Literal["bankruptcy", "mark"] = "bankruptcy"
     """bankruptcy: winners bear what is short; mark: they are closed at the mark and bear nothing."""
-    trigger: Literal["balance", "drawdown", "vault_equity"] = "balance"
+    trigger: Literal["balance", "drawdown", "vault_equity"] | None = None
     """balance: the fund cannot pay; drawdown: it lost `drawdown` of its peak; vault_equity: it is below its own
-    maintenance margin."""
+    maintenance margin. null: by `fund.mode`, balance of a cash_pool and vault_equity of a vault."""
     drawdown: Annotated[Number, Field(gt=0, le=1)] = 0.3
     """Loss from the peak of the fund's equity that fires trigger drawdown, as a fraction."""
     score: Literal["profit_leverage", "binance", "bitget", "hyperliquid"] = "profit_leverage"

@@ -19,7 +19,7 @@ from dagster_project.replay.sqlfiles import load_sql
 SWEPT_TABLES = ("stress_outcome", "stress_path", "stress_fund", "stress_ledger", "stress_score", "stress_summary")
 """Tables of a run that a sweep keeps. Those by account, event and owner are as large as the book, for every run."""
 
-_RUN = {"run_no": "integer", "run_id": "varchar", "fault": "varchar"}
+_RUN = {"run_no": "integer", "run_id": "varchar", "scenario_hash": "varchar", "fault": "varchar"}
 _SETTING = {"run_no": "integer", "parameter": "varchar", "value": "varchar"}
 _SWEEP = {"sweep_id": "varchar", "scenario": "varchar", "book_hash": "varchar", "source_class": "varchar"}
 
@@ -147,7 +147,8 @@ def _put_runs(table: Opened, sweep_id: str, runs: Sequence[SweptRun]) -> None:
     """Put what stress_sweep is made of."""
     first = runs[0].point.scenario.scenario
     put(table.con, "sweep", _SWEEP, [(sweep_id, first, table.book.digest, table.book.source_class)])
-    put(table.con, "sweep_run", _RUN, [(run.point.number, run.run_id, run.fault or None) for run in runs])
+    rows = [(run.point.number, run.run_id, run.point.scenario.digest(), run.fault or None) for run in runs]
+    put(table.con, "sweep_run", _RUN, rows)
     settings = [(run.point.number, key, value) for run in runs for key, value in run.point.settings.items()]
     put(table.con, "sweep_setting", _SETTING, settings)
 

@@ -365,7 +365,7 @@ class WorldBuilder:
             "adl": {
                 "policy": self.draw.choice(POLICIES),
                 "price": self.draw.choice(("bankruptcy", "bankruptcy", "mark")),
-                "trigger": self.draw.choice(("balance", "drawdown", "vault_equity")),
+                "trigger": self.draw.choice((None, "balance", "drawdown", "vault_equity")),
                 "drawdown": self.draw.choice((0.1, 0.3, 0.6)),
                 "score": self.draw.choice(SCORES),
             },

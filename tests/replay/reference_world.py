@@ -46,7 +46,7 @@ VENUE_DEFAULTS: dict[str, Any] = {
     },
     "fund": {"mode": None},
     "adl": {
-        "policy": "none", "price": "bankruptcy", "trigger": "balance", "drawdown": 0.3, "score": "profit_leverage",
+        "policy": "none", "price": "bankruptcy", "trigger": None, "drawdown": 0.3, "score": "profit_leverage",
     },
     "limits": {"leverage_cap": None, "price_band": None, "unfilled": "fund", "circuit_breaker": None},
     "collateral": {"ratio": {}, "own_book": {}, "price": None, "switches": None},
@@ -1165,26 +1165,33 @@ class Replay:
         """Equity of a fund, with what its inverse legs realised in coins."""
         return self.margin(self.funds[pool]).settle_equity
 
+    def trigger_of(self, pool: PoolKey) -> str:
+        """Return what fires deleveraging where the scenario names no trigger: what the pool is says it."""
+        rows = [row for row in self.book["fund"] if (row["venue"], row["pool"]) == pool]
+        mode = self.rules[pool[0]]["fund"]["mode"] or (rows[0]["mode"] if rows else "cash_pool")
+        return {"cash_pool": "balance", "vault": "vault_equity"}[mode]
+
     def asks(self, pool: PoolKey) -> list[Ask]:
         """Return what a pool wants to be rid of after this round's deficits."""
         rules, fund = self.rules[pool[0]]["adl"], self.funds[pool]
+        trigger = rules["trigger"] or self.trigger_of(pool)
         deficit = sum(part.deficit for part in self.parts[pool])
         short = max(0, -self.wallet(pool))
         if rules["policy"] == "none":
             return []
         equity, legs = self.fund_equity(pool), self.legs(fund)
         called = False
-        if legs and rules["trigger"] == "drawdown" and equity <= (1 - rules["drawdown"]) * self.peaks[pool]:
+        if legs and trigger == "drawdown" and equity <= (1 - rules["drawdown"]) * self.peaks[pool]:
             called, short = True, max(deficit, -equity)
         need = sum(round_away(contract.maintenance(contract.notional(lots))) for contract, lots, _ in legs)
-        if legs and rules["trigger"] == "vault_equity" and equity <= need:
+        if legs and trigger == "vault_equity" and equity <= need:
             called, short = True, max(0, -equity)
         if called:
             shares = split(short, [contract.notional(lots) for contract, lots, _ in legs])
             missing = self.called[pool] = max(0, -equity)
             return [
                 Ask(
-                    pool, contract, sign(lots), abs(lots), share, fund=True, trigger=rules["trigger"],
+                    pool, contract, sign(lots), abs(lots), share, fund=True, trigger=trigger,
                     needed=0 if short == 0 else -(-abs(lots) * missing // short),
                 )
                 for (contract, lots, _), share in zip(legs, shares, strict=True)

@@ -57,7 +57,17 @@ def replay_metadata(result: ReplayResult) -> dict[str, Any]:
 
 def sweep_metadata(result: SweepResult) -> dict[str, Any]:
     """Metadata of a sweep: a line a run."""
-    shown = ("liquidated_usd", "adl_usd", "fund_paid_usd", "socialised_usd", "open_interest_after_usd", "score")
+    shown = (
+        "liquidated_usd",
+        "adl_usd",
+        "fund_paid_usd",
+        "socialised_usd",
+        "hedges_lost_to_liquidation",
+        "hedges_lost_to_adl",
+        "naked_after_usd",
+        "open_interest_after_usd",
+        "score",
+    )
     rows = [
         {
             "run": run.point.number,

@@ -1,14 +1,15 @@
 -- Grain of replay_unit: one row per unit, what is margined together: a cross account, an account and contract of an isolated
 -- account, and the fund of a pool. Numbered by (account_id, contract), funds after them by (venue, pool).
 -- Units: cash in micro-USD. Cash and coins are what is left when every position is taken out at price 0: collateral less entry.
+-- adl_trigger: what fires deleveraging; what the pool is says it where the scenario does not.
 create or replace temp table replay_pool as
 with f as (select venue from book_fund where contract is null),
 
 pools as (
-    select venue, pool, contract, balance from book_fund
+    select venue, pool, contract, balance, mode from book_fund
     union all
     -- what no pool covers is covered by an empty one
-    select v.venue, '(none)', null, 0
+    select v.venue, '(none)', null, 0, 'cash_pool'
     from scenario_venue as v
     anti join f on v.venue = f.venue
 )
@@ -18,7 +19,8 @@ select
     p.venue,
     p.pool,
     p.contract,
-    round(p.balance * v.fund_multiplier * 1e6)::bigint as balance_micro
+    round(p.balance * v.fund_multiplier * 1e6)::bigint as balance_micro,
+    coalesce(v.adl_trigger, if(coalesce(v.fund_mode, p.mode) = 'vault', 'vault_equity', 'balance')) as adl_trigger
 from pools as p
 inner join scenario_venue as v on p.venue = v.venue;
 

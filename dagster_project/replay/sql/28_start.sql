@@ -47,7 +47,7 @@ create or replace temp table replay_round_check (
 );
 create or replace temp table replay_outside (asset_no integer, amount bigint);
 create or replace temp table replay_peak as
-select pool_no, balance_micro::bigint as peak from replay_pool;
+select pool_no, balance_micro::bigint as peak, adl_trigger from replay_pool;
 create or replace temp table replay_transit (
     source_no integer, target_no integer, contract_no integer, amount bigint, sent_seconds double, due_seconds double,
     arrived_seconds double, is_late boolean

@@ -67,67 +67,56 @@ inner join replay_contract_pool as fund on r.contract_no = fund.contract_no;
 create or replace temp table replay_fill as
 with filled as (
     select
-        e.*,
         o.unit_no,
+        o.contract_no,
+        o.side,
         o.is_forced,
         o.is_partial,
         o.lots as asked,
-        if(e.room_micro < e.asked_micro, ((o.lots * e.room_micro) // e.asked_micro)::bigint, o.lots) as got
+        if(e.room_micro < e.asked_micro, ((o.lots * e.room_micro) // e.asked_micro)::bigint, o.lots) as got,
+        reference_notional(got, e.lot_size, e.reference_price) as reference_micro
     from replay_order as o
     inner join replay_execution as e on o.contract_no = e.contract_no and o.side = e.side
 ),
 
-referenced as (
-    select *, reference_notional(got, lot_size, reference_price) as reference_micro from filled
+taken as (
+    select contract_no, side, sum(reference_micro)::hugeint as taken_micro from filled group by contract_no, side
 ),
 
 -- one price for what a contract's book takes on one side
-summed as (
-    select *, sum(reference_micro) over (partition by contract_no, side)::hugeint as taken_micro from referenced
-),
-
-pushed as (
-    select *, push_tick(law, depth_micro, coefficient, before_micro + taken_micro) as after_tick from summed
-),
-
 priced as (
     select
-        *,
-        index_price * exp((book_tick + side * before_tick) / 1e12)
-        * average_factor(law, side, before_tick / 1e12, after_tick / 1e12) as price
-    from pushed
-),
-
-sold as (
-    select *, native_value(is_inverse, side * got, lot_size, contract_value, price) as native from priced
+        e.*,
+        push_tick(e.law, e.depth_micro, e.coefficient, e.before_micro + t.taken_micro) as after_tick,
+        e.index_price * exp((e.book_tick + e.side * e.before_tick) / 1e12)
+        * average_factor(e.law, e.side, e.before_tick / 1e12, after_tick / 1e12) as price
+    from replay_execution as e
+    inner join taken as t on e.contract_no = t.contract_no and e.side = t.side
 ),
 
 valued as (
-    select *, if(is_inverse, coin_usd(native, coin_price), native) as usd from sold
+    select
+        f.*,
+        p.is_inverse,
+        p.asset_no,
+        p.price,
+        p.fee_rate,
+        p.maker_no,
+        p.fund_no,
+        native_value(p.is_inverse, f.side * f.got, p.lot_size, p.contract_value, p.price) as native,
+        if(p.is_inverse, coin_usd(native, p.coin_price), native) as usd
+    from filled as f
+    inner join priced as p on f.contract_no = p.contract_no and f.side = p.side
+    where f.got > 0
 )
 
 select
-    f.unit_no,
-    f.contract_no,
-    f.side,
-    f.is_forced,
-    f.is_partial,
-    f.asked,
-    f.got,
-    f.is_inverse,
-    f.asset_no,
-    f.price,
+    f.* exclude (f.fee_rate),
     l.lots as held,
     l.basis,
-    f.reference_micro,
-    f.native,
-    f.usd,
-    if(f.is_forced, round(f.fee_rate * abs(f.usd))::bigint, 0) as fee,
-    f.maker_no,
-    f.fund_no
+    if(f.is_forced, round(f.fee_rate * abs(f.usd))::bigint, 0) as fee
 from valued as f
-inner join replay_leg as l on f.unit_no = l.unit_no and f.contract_no = l.contract_no
-where f.got > 0;
+inner join replay_leg as l on f.unit_no = l.unit_no and f.contract_no = l.contract_no;
 
 -- @when replay_fill
 insert into replay_delta_leg

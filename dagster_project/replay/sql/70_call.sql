@@ -9,12 +9,12 @@ select
     s.adl_price,
     greatest(0, -p.wallet) as uncovered,
     p.legs > 0 and (
-        (s.adl_trigger = 'drawdown' and p.equity <= (1 - s.adl_drawdown) * k.peak)
-        or (s.adl_trigger = 'vault_equity' and p.equity <= p.maintenance)
+        (k.adl_trigger = 'drawdown' and p.equity <= (1 - s.adl_drawdown) * k.peak)
+        or (k.adl_trigger = 'vault_equity' and p.equity <= p.maintenance)
     ) as is_inventory_called,
     case
         when not is_inventory_called then uncovered
-        when s.adl_trigger = 'drawdown' then greatest(p.deficit, -p.equity)
+        when k.adl_trigger = 'drawdown' then greatest(p.deficit, -p.equity)
         else greatest(0, -p.equity)
     end as short,
     if(is_inventory_called, greatest(0, -p.equity), uncovered) as missing

@@ -7,6 +7,19 @@ with tiers as (
         arg_max(trough_log_move, abs(trough_log_move)) filter (where tier = 'mid') as mid,
         arg_max(trough_log_move, abs(trough_log_move)) filter (where tier = 'tail') as tail
     from stress_outcome
+),
+
+-- what those are left with who meant to be neutral
+hedges as (
+    select
+        count(distinct owner_id) as hedged_owners,
+        count(*) filter (where leg_lost_to = 'liquidation') as hedges_lost_to_liquidation,
+        count(*) filter (where leg_lost_to = 'adl') as hedges_lost_to_adl,
+        coalesce(sum(abs(delta_after_usd - delta_before_usd) order by owner_id, base_asset), 0) as naked_after_usd,
+        coalesce(sum(naked_usd_seconds order by owner_id, base_asset), 0) as naked_usd_seconds,
+        coalesce(sum(naked_pnl_usd order by owner_id, base_asset), 0) as naked_pnl_usd
+    from stress_owner
+    where cohort = 'hedged'
 )
 
 select
@@ -46,6 +59,12 @@ select
     sum(o.adl_inversions)::bigint as adl_inversions,
     sum(o.adl_inverted_usd) as adl_inverted_usd,
     (select coalesce(sum(f.socialised), 0) / 1e6 from replay_pool_flow as f) as socialised_usd,
+    any_value(h.hedged_owners) as hedged_owners,
+    any_value(h.hedges_lost_to_liquidation) as hedges_lost_to_liquidation,
+    any_value(h.hedges_lost_to_adl) as hedges_lost_to_adl,
+    any_value(h.naked_after_usd) as naked_after_usd,
+    any_value(h.naked_usd_seconds) as naked_usd_seconds,
+    any_value(h.naked_pnl_usd) as naked_pnl_usd,
     (select coalesce(sum(v.fee), 0) / 1e6 from replay_event as v) as fees_usd,
     (select sum(p.balance_micro) / 1e6 from replay_pool as p) as fund_before_usd,
     (select sum(p.wallet) / 1e6 from replay_purse as p) as fund_after_usd,
@@ -59,4 +78,4 @@ select
     sum(abs(o.balanced_usd)) as balanced_usd,
     (select max(r.radius) from replay_radius as r) as spectral_radius,
     (select avg(b.is_met::integer) from stress_score as b) as score
-from stress_outcome as o, tiers as t;
+from stress_outcome as o, tiers as t, hedges as h;

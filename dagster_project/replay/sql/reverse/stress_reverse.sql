@@ -16,6 +16,7 @@ select
     t.value > w.outcome_limit as is_beyond,
     case t.multiplier when w.below then 'below' when w.beyond then 'beyond' end as bracket,
     t.run_id,
+    t.scenario_hash,
     t.fault
 from reverse_trial as t
 cross join reverse as w

@@ -8,6 +8,7 @@ select
     w.source_class,
     r.run_no,
     r.run_id,
+    r.scenario_hash,
     s.parameter,
     s.value,
     r.fault
