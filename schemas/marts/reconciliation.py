@@ -15,7 +15,7 @@ class FctReconciliation(Mart):
     figure_id: dt.String = pa.Field(nullable=False)
     subject: dt.String = pa.Field(nullable=False)
     description: dt.String = pa.Field(nullable=False)
-    published_value: dt.Float64 = pa.Field(nullable=False)
+    published_value: dt.Float64 = pa.Field(nullable=True)
     published_low: dt.Float64 = pa.Field(nullable=True)
     published_high: dt.Float64 = pa.Field(nullable=True)
     published_date: dt.Date = pa.Field(nullable=False)
@@ -31,6 +31,12 @@ class FctReconciliation(Mart):
     coverage: dt.Float64 = pa.Field(nullable=True, ge=0, le=1)
     status: dt.String = pa.Field(nullable=False, isin=("match", "explained", "conflict", "not_computable"))
     note: dt.String = pa.Field(nullable=False)
+
+    @pa.dataframe_check(name="a figure has a value or a range")
+    def something_was_published(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class
+        """Where no single value was printed, both ends of a range were."""
+        figure = data.table
+        return figure.published_value.notnull() | (figure.published_low.notnull() & figure.published_high.notnull())
 
     @pa.dataframe_check(name="synthetic data confirm nothing")
     def synthetic_never_matches(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class

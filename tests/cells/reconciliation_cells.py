@@ -115,6 +115,7 @@ ARITHMETIC: dict[str, Callable[[], float]] = {
     "cryptoquant_perpetual_volume_2025": lambda: published("volume_2025"),
     "liquidations_2025_headline": lambda: published("liquidations_2025"),
     "btc_high_2025_date": lambda: float(day_of_high().timetuple().tm_yday),
+    "btc_high_2025": lambda: float(figures()["btc_high_2025"]["published_high"]),
 }
 
 
@@ -139,7 +140,7 @@ def arithmetic(figure: str) -> list[Candidate]:
     """What follows for a figure from other published ones."""
     if figure not in ARITHMETIC:
         return []
-    at = day_of_high() if figure == "btc_high_2025_date" else None
+    at = day_of_high() if figure.startswith("btc_high_2025") else None
     reason = is_explained(figure)
     return [Candidate(ARITHMETIC[figure](), "published", "complete", at, None, None, reason=reason)]
 
@@ -399,6 +400,7 @@ def reference_falls(raw: Path, asset: str) -> list[Fall]:
 def low_of(raw: Path, figure: str) -> list[Candidate]:
     """Low and fall of BTC and ETH. A composite lies above the lows of its parts, if the fall is the published one."""
     coin = figure.split("_", maxsplit=1)[0]
+    below = float(figures()[f"{coin}_low"]["published_low"] or published(f"{coin}_low"))
     lowest, highest = (float(figures()[f"{coin}_fall"][bound]) for bound in ("published_low", "published_high"))
     return [
         Candidate(
@@ -407,7 +409,7 @@ def low_of(raw: Path, figure: str) -> list[Candidate]:
             completeness=fall.completeness,
             days_covered=2,
             days_needed=2,
-            reason=figure.endswith("_low") and fall.low < published(figure) and lowest <= fall.move <= highest,
+            reason=figure.endswith("_low") and fall.low < below and lowest <= fall.move <= highest,
         )
         for fall in reference_falls(raw, coin.upper())
     ]
@@ -779,12 +781,25 @@ def status_of(figure: str, candidate: Candidate | None) -> str:
         return "not_computable"
     if candidate.source_class == "synthetic" or not candidate.is_covering:
         return "not_computable"
-    value, tolerance = float(row["published_value"]), float(row["tolerance"])
-    low = float(row["published_low"]) if row["published_low"] else value - abs(value) * tolerance
-    high = float(row["published_high"]) if row["published_high"] else value + abs(value) * tolerance
+    if row["conflict_note"]:
+        return "conflict"
+    if row["published_low"]:
+        low, high = float(row["published_low"]), float(row["published_high"])
+    else:
+        value, tolerance = float(row["published_value"]), float(row["tolerance"])
+        low, high = value - abs(value) * tolerance, value + abs(value) * tolerance
     if low <= candidate.value and (row["comparison"] == "at_least" or candidate.value <= high):
         return "explained" if candidate.source_class == "published" else "match"
     return "explained" if candidate.reason else "conflict"
+
+
+def ratio_of(row: dict[str, str], computed: float) -> float | None:
+    """Over the printed value, else over the bound of the printed range that lies nearest to a value outside of it."""
+    if row["published_value"]:
+        value = float(row["published_value"])
+        return computed / value if value else None
+    nearest = min(max(computed, float(row["published_low"])), float(row["published_high"]))
+    return 1.0 if nearest == computed else computed / nearest
 
 
 def reconciliation_row(raw: Path, figure: str) -> dict[str, Any]:
@@ -794,11 +809,10 @@ def reconciliation_row(raw: Path, figure: str) -> dict[str, Any]:
     chosen = min(candidates, key=preference, default=None)
     days_covered = chosen.days_covered if chosen else None
     days_needed = chosen.days_needed if chosen else None
-    value = float(row["published_value"])
     return {
         "subject": row["subject"],
         "description": row["description"],
-        "published_value": value,
+        "published_value": float(row["published_value"]) if row["published_value"] else None,
         "published_low": float(row["published_low"]) if row["published_low"] else None,
         "published_high": float(row["published_high"]) if row["published_high"] else None,
         "published_date": date.fromisoformat(row["published_date"]),
@@ -808,7 +822,7 @@ def reconciliation_row(raw: Path, figure: str) -> dict[str, Any]:
         "days_basis": row["days_basis"],
         "computed_value": chosen.value if chosen else None,
         "computed_date": chosen.at if chosen else None,
-        "ratio": chosen.value / value if chosen and value else None,
+        "ratio": ratio_of(row, chosen.value) if chosen else None,
         "days_covered": days_covered,
         "days_needed": days_needed,
         "coverage": days_covered / days_needed if days_covered is not None and days_needed else None,

@@ -45,7 +45,7 @@ def check(built: Built, column: str, left_out: Collection[str] = ()) -> None:
     check_cells(cells, recompute)
 
 
-COLUMNS = ["computed_value", "status", "coverage", "completeness"]
+COLUMNS = ["computed_value", "ratio", "status", "coverage", "completeness"]
 
 
 @pytest.mark.xdist_group("demo")

@@ -46,8 +46,14 @@ def test_average_daily_volume_is_explained_by_its_divisor(warehouse):
 
 
 def test_date_of_the_high_is_a_conflict(warehouse):
-    row = warehouse.row("select * from marts.fct_reconciliation where figure_id = 'btc_high_2025_date'")
-    assert (row["status"], str(row["computed_date"])) == ("conflict", "2025-10-06")
+    query = "select * from marts.fct_reconciliation where figure_id like 'btc_high_2025%' order by figure_id"
+    high, day = warehouse.rows(query)
+    for row in (high, day):
+        assert (row["status"], str(row["computed_date"])) == ("conflict", "2025-10-06")
+        assert "start of the year" in row["note"]
+    assert (high["published_value"], high["computed_value"]) == (126000, 126273)
+    # A range of January alone was printed: 279 days over its later end.
+    assert (day["published_value"], day["ratio"]) == (None, 9)
 
 
 def test_top_four_share_is_explained_by_its_published_parts(warehouse):

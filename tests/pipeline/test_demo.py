@@ -93,7 +93,7 @@ def test_reconciliation_never_matches_what_the_demo_was_made_from(demo: Built) -
 def test_reconciliation_of_the_named_figures(demo: Built) -> None:
     found = dict(ask(demo, "SELECT figure_id, status FROM fct_reconciliation"))
     assert found["average_daily_volume_2025"] == "explained"
-    assert found["btc_high_2025_date"] == "conflict"
+    assert found["btc_high_2025"] == found["btc_high_2025_date"] == "conflict"
     note = ask(demo, "SELECT note FROM fct_reconciliation WHERE figure_id = 'average_daily_volume_2025'")[0][0]
     assert "324" in str(note)
 

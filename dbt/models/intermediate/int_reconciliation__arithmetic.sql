@@ -109,12 +109,20 @@ candidates as (
         'composite prices of the press put the high on 6 October 2025' as note
     from {{ ref('stg_reference__published_figures') }}
     where figure_id = 'btc_high_2025'
+    union all
+    select
+        'btc_high_2025' as figure_id,
+        published_high as computed_value,
+        cast(null as varchar) as explanation,
+        'the highest composite price that the press gave' as note
+    from {{ ref('stg_reference__published_figures') }}
+    where figure_id = 'btc_high_2025'
 )
 
 select
     figure_id,
     computed_value,
-    case when figure_id = 'btc_high_2025_date' then date '2025-10-06' end as computed_date,
+    case when figure_id in ('btc_high_2025', 'btc_high_2025_date') then date '2025-10-06' end as computed_date,
     explanation,
     note
 from candidates

@@ -156,7 +156,8 @@ open_interest as (
         )
 ),
 
--- 24 hours of the event: the UTC day, of which the last three hours hold nearly all of it.
+-- The publishers' 24 hours end at a snapshot whose time is not known; these are the UTC day, whose last three hours
+-- hold nearly all of it.
 event_day as (
     select * from {{ ref('int_liquidations__daily') }}
     where liquidation_date = date '2025-10-10'
@@ -220,6 +221,10 @@ liquidations as (
             when max(cast(bases.has_venue_feeds as integer)) = 1
                 then 'partial sum over the feeds of ' || cast(count(distinct totals.venue) as varchar) || ' venues'
             else 'partial sum of a feed without venues'
+        end
+        || case
+            when totals.figure_id like 'liquidated#_24h%' escape '#' then ', over the UTC day of 10 October'
+            else ''
         end as note,
         {{ weakest_completeness_agg('totals.completeness') }} as completeness,
         totals.source_class
@@ -273,7 +278,8 @@ venue_liquidations as (
         or coalesce(count(distinct amounts.base_asset) < 0.5 * max(listed.assets_listed), true) as is_partial,
         cast(count(distinct amounts.base_asset) as varchar) || ' coins of '
         || coalesce(cast(max(listed.assets_listed) as varchar), 'an unknown number') || ' in a '
-        || {{ weakest_completeness_agg('amounts.completeness') }} || ' feed' as note,
+        || {{ weakest_completeness_agg('amounts.completeness') }} || ' feed, over the UTC day of 10 October'
+            as note,
         {{ weakest_completeness_agg('amounts.completeness') }} as completeness,
         amounts.source_class
     from venue_amounts as amounts
@@ -341,16 +347,32 @@ moves as (
     where moves.event_id = '{{ event }}' and moves.low_move_from_pre_event is not null
 ),
 
--- The venue with the largest volume in the window stands for the market; the deepest low is named beside it.
-reference_moves as (
+-- The venue with the largest volume in the window stands for the market; the one that fell deepest is named beside it.
+covering_moves as (
     select
         *,
         row_number() over (
             partition by base_asset, source_class order by volume_usd desc nulls last, venue, venue_symbol
         ) as preference,
-        min(low_price) over (partition by base_asset, source_class) as deepest_price
+        row_number() over (
+            partition by base_asset, source_class order by low_move_from_pre_event, venue, venue_symbol
+        ) as depth_rank
     from moves
     where base_asset in ('BTC', 'ETH') and completeness = 'complete' and covered_seconds >= 172800
+),
+
+reference_moves as (
+    select
+        chosen.*,
+        'the deepest fall of all venues whose candles cover the window: ' || deepest.venue || ', to '
+        || cast(deepest.low_price as varchar) || ', '
+        || cast(round(100 * deepest.low_move_from_pre_event, 1) as varchar) || ' %' as deepest_note
+    from covering_moves as chosen
+    inner join covering_moves as deepest
+        on chosen.base_asset = deepest.base_asset
+        and chosen.source_class = deepest.source_class
+        and deepest.depth_rank = 1
+    where chosen.preference = 1
 ),
 
 lows as (
@@ -368,17 +390,18 @@ lows as (
         -- explains a lower low only while the fall itself is the published one.
         case
             when figures.figure_id like '%#_low' escape '#'
-                and reference_moves.low_price < figures.published_value
+                and reference_moves.low_price < coalesce(figures.published_low, figures.published_value)
                 and reference_moves.low_move_from_pre_event between falls.published_low and falls.published_high
                 then 'the published low is a composite, which lies above the lows of single venues; the fall on '
                     || reference_moves.venue || ', '
                     || cast(round(100 * reference_moves.low_move_from_pre_event, 1) as varchar)
                     || ' %, is within the published one; its low is ' || cast(reference_moves.low_price as varchar)
-                    || ', the lowest of all complete venues ' || cast(reference_moves.deepest_price as varchar)
+                    || '; ' || reference_moves.deepest_note
         end as explanation,
         'low on ' || reference_moves.venue || ', the venue with the largest volume: '
-        || cast(reference_moves.low_price as varchar) || '; lowest of all complete venues: '
-        || cast(reference_moves.deepest_price as varchar) as note,
+        || cast(reference_moves.low_price as varchar) || ', '
+        || cast(round(100 * reference_moves.low_move_from_pre_event, 1) as varchar) || ' %; '
+        || reference_moves.deepest_note as note,
         reference_moves.completeness,
         reference_moves.source_class
     from reference_moves
@@ -388,7 +411,6 @@ lows as (
         )
     inner join {{ ref('stg_reference__published_figures') }} as falls
         on falls.figure_id = lower(reference_moves.base_asset) || '_fall'
-    where reference_moves.preference = 1
 ),
 
 tail_assets as (

@@ -315,7 +315,8 @@ largest as (
         max(notional_usd) as computed_value,
         date '2025-10-10' as computed_date,
         true as is_partial,
-        'largest fill of ETH on Hyperliquid; an order has one or more' as note,
+        'largest single fill of ETH on Hyperliquid, a floor: the published figure is an order, which has one fill or'
+        || ' more, and fills carry no order' as note,
         {{ weakest_completeness_agg('completeness') }} as completeness,
         source_class
     from minutes

@@ -48,6 +48,14 @@ compared as (
         and computed.preference = 1
 ),
 
+ranged as (
+    select
+        *,
+        coalesce(computed_value >= accepted_low, false)
+        and (accepted_high is null or computed_value <= accepted_high) as is_accepted
+    from compared
+),
+
 judged as (
     select
         *,
@@ -55,13 +63,15 @@ judged as (
             when comparison = 'never' or computed_value is null then 'not_computable'
             when computed_source_class = 'synthetic' then 'not_computable'
             when is_partial or days_covered < days_needed then 'not_computable'
-            when computed_value >= accepted_low and (accepted_high is null or computed_value <= accepted_high)
+            -- Publishers that contradict each other stay so, whatever the data say of one of them.
+            when conflict_note is not null then 'conflict'
+            when is_accepted
                 -- Published parts that add up explain a figure; only data of one's own can match it.
                 then case when computed_source_class = 'published' then 'explained' else 'match' end
             when explanation is not null then 'explained'
             else 'conflict'
         end as status
-    from compared
+    from ranged
 )
 
 select
@@ -78,7 +88,13 @@ select
     days_basis,
     computed_value,
     computed_date,
-    computed_value / nullif(published_value, 0) as ratio,
+    -- Where a range alone was printed, its nearest bound is what a value outside is compared with.
+    case
+        when published_value is not null then computed_value / nullif(published_value, 0)
+        when computed_value < published_low then computed_value / nullif(published_low, 0)
+        when computed_value > published_high then computed_value / nullif(published_high, 0)
+        when computed_value is not null then 1
+    end as ratio,
     days_covered,
     days_needed,
     cast(days_covered as double) / nullif(days_needed, 0) as coverage,
@@ -101,6 +117,9 @@ select
             then coalesce(
                     explanation, 'agrees with other published figures, without data of its own: ' || computed_note
                 )
+        when conflict_note is not null
+            then conflict_note || '; ' || computed_note
+                || case when is_accepted then ', and the value lies in the published range' else '' end
         else computed_note
     end as note,
     case

@@ -12,5 +12,6 @@ select
     published_source,
     definition,
     days_basis,
+    conflict_note,
     missing_note
 from {{ ref('published_figures') }}
