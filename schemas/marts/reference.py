@@ -1,4 +1,4 @@
-"""Dimensions: venues, contracts, events."""
+"""Dimensions: venues and their feeds, contracts, events, incidents."""
 
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
@@ -20,6 +20,44 @@ class DimVenue(Mart):
     first_covered_date: dt.Date = pa.Field(nullable=True)
     last_covered_date: dt.Date = pa.Field(nullable=True)
     contracts_covered: dt.Int64 = pa.Field(nullable=False, ge=0)
+
+
+class DimVenueFeed(Mart):
+    """One row per venue, dataset, product, attribute and day since which a value holds."""
+
+    venue: dt.String = pa.Field(nullable=False)
+    dataset: dt.String = pa.Field(nullable=False)
+    product: dt.String = pa.Field(nullable=False)
+    attribute: dt.String = pa.Field(nullable=False)
+    value: dt.String = pa.Field(nullable=False)
+    valid_from_date: dt.Date = pa.Field(nullable=False)
+    valid_to_date: dt.Date = pa.Field(nullable=True)
+    is_current: dt.Boolean = pa.Field(nullable=False)
+    source: dt.String = pa.Field(nullable=False)
+    note: dt.String = pa.Field(nullable=True)
+
+    @pa.dataframe_check(name="what still holds has no end")
+    def current_values_have_no_end(cls, data: pa.IbisData) -> ir.BooleanValue:  # noqa: N805 - pandera passes the class
+        """And what does not, has one."""
+        feed = data.table
+        return feed.is_current == feed.valid_to_date.isnull()
+
+
+class DimIncident(Mart):
+    """One row per incident."""
+
+    incident_id: dt.String = pa.Field(nullable=False)
+    event_id: dt.String = pa.Field(nullable=True)
+    venue: dt.String = pa.Field(nullable=False)
+    affected: dt.String = pa.Field(nullable=False)
+    datasets: dt.String = pa.Field(nullable=True)
+    venue_symbols: dt.String = pa.Field(nullable=True)
+    started_at: UTC = pa.Field(nullable=False)
+    ended_at: UTC = pa.Field(nullable=True)
+    severity: dt.String = pa.Field(nullable=False, isin=("degraded", "dislocated", "missing_data", "wrong_data", "adl"))
+    is_weakening: dt.Boolean = pa.Field(nullable=False)
+    source: dt.String = pa.Field(nullable=False)
+    note: dt.String = pa.Field(nullable=True)
 
 
 class DimContract(Mart):
@@ -81,6 +119,8 @@ class DimEvent(Mart):
 
 MODELS: dict[str, type[Mart]] = {
     "dim_venue": DimVenue,
+    "dim_venue_feed": DimVenueFeed,
     "dim_contract": DimContract,
     "dim_event": DimEvent,
+    "dim_incident": DimIncident,
 }

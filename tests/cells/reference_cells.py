@@ -230,6 +230,41 @@ def dim_event_row(raw: Path, event_id: str) -> Row:
     }
 
 
+def dim_incident_row(_: Path, incident_id: str) -> Row:
+    """A row of dim_incident by its key."""
+    row = next(row for row in seed("known_incidents") if row["incident_id"] == incident_id)
+    moments = {
+        name: datetime.fromisoformat(row[name]).astimezone(UTC) if row[name] else None
+        for name in ("started_at", "ended_at")
+    }
+    return {
+        **{name: value or None for name, value in row.items()},
+        **moments,
+        "is_weakening": row["severity"].endswith("_data") and bool(row["datasets"]),
+        "completeness": "complete",
+        "source_class": "published",
+    }
+
+
+def dim_venue_feed_row(_: Path, venue: str, dataset: str, product: str, attribute: str, valid_from: date) -> Row:
+    """A row of dim_venue_feed by its key: it holds until the next one of the same attribute."""
+    same = [
+        row
+        for row in seed("venue_feed_changes")
+        if (row["venue"], row["dataset"], row["product"] or "all", row["attribute"])
+        == (venue, dataset, product, attribute)
+    ]
+    row = next(row for row in same if row["valid_from"] == str(valid_from))
+    later = min((each["valid_from"] for each in same if each["valid_from"] > row["valid_from"]), default=None)
+    return {
+        **{name: row[name] or None for name in ("value", "source", "note")},
+        "valid_to_date": date.fromisoformat(later) if later else None,
+        "is_current": later is None,
+        "completeness": "complete",
+        "source_class": "published",
+    }
+
+
 # Operations.
 
 

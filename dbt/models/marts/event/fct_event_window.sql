@@ -207,6 +207,42 @@ fresh as (
     from with_depth
 ),
 
+-- What incidents say is missing or wrong, by the bars that they touch; most windows have none.
+touched_contracts as (
+    select
+        contracts.contract_number,
+        incidents.datasets,
+        incidents.started_at,
+        coalesce(incidents.ended_at, contracts.window_end_at) as ended_at
+    from contracts
+    inner join {{ ref('stg_reference__incidents') }} as incidents
+        on contracts.venue = incidents.venue
+        and contracts.window_end_at > incidents.started_at
+        and (incidents.ended_at is null or contracts.window_start_at < incidents.ended_at)
+    where
+        incidents.is_weakening
+        and (
+            incidents.venue_symbols is null
+            or {{ is_listed('contracts.venue_symbol', 'incidents.venue_symbols') }}
+        )
+),
+
+touched_bars as (
+    select
+        {% for dataset in incident_datasets() -%}
+        max(case when {{ is_listed("'" ~ dataset ~ "'", 'touched.datasets') }} then 'partial' end)
+            as {{ dataset }}_incident,
+        {% endfor -%}
+        keyed.contract_number,
+        keyed.bar_start_at
+    from keyed
+    inner join touched_contracts as touched
+        on keyed.contract_number = touched.contract_number
+        and keyed.bar_start_at < touched.ended_at
+        and keyed.bar_end_at > touched.started_at
+    group by keyed.contract_number, keyed.bar_start_at
+),
+
 index_bars as (
     select contracts.contract_number, bars.bar_start_at, bars.close_price, bars.completeness, bars.source_class
     from {{ ref('int_index_bars__unioned') }} as bars
@@ -265,7 +301,12 @@ joined as (
         adl_bars.adl_usd,
         adl_bars.adl_haircut_usd,
         adl_bars.completeness as adl_completeness,
-        adl_bars.source_class as adl_source_class
+        adl_bars.source_class as adl_source_class,
+        touched_bars.klines_incident,
+        touched_bars.open_interest_incident,
+        touched_bars.liquidations_incident,
+        touched_bars.funding_incident,
+        touched_bars.depth_incident
     from fresh
     inner join slots
         on fresh.contract_number = slots.contract_number
@@ -289,6 +330,9 @@ joined as (
     left join adl_bars
         on fresh.contract_number = adl_bars.contract_number
         and fresh.bar_start_at = adl_bars.bar_start_at
+    left join touched_bars
+        on fresh.contract_number = touched_bars.contract_number
+        and fresh.bar_start_at = touched_bars.bar_start_at
 )
 
 select
@@ -329,6 +373,10 @@ select
         'index_completeness', 'liquidation_completeness', 'adl_completeness',
         'case when close_price is not null then pre_event_completeness end',
         'case when has_open_interest then pre_event_open_interest_completeness end',
+        'case when close_price is not null then klines_incident end',
+        'case when has_open_interest then open_interest_incident end',
+        'case when has_funding then funding_incident end', 'case when has_depth then depth_incident end',
+        'case when has_liquidations then liquidations_incident end',
     ]) }} as completeness,
     {{ weakest_source_class([
         'bar_source_class', 'case when has_open_interest then open_interest_source_class end',

@@ -16,9 +16,9 @@ with hours as (
         {{ exact_median('ask_depth_1pct_usd') }} as ask_depth_1pct_usd,
         min(depth_1pct_usd) as lowest_depth_1pct_usd,
         {{ exact_median('spread_bps') }} as spread_bps,
-        {{ weakest_completeness_agg('completeness') }} as completeness,
+        {{ weakest_completeness_agg('completeness_left') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
-    from {{ ref('int_depth__banded') }}
+    from {{ with_incidents(ref('int_depth__banded'), 'depth', utc_date('days.event_at')) }} as books
     where {{ times_needed('int_depth__banded', 'event_at') }}
     group by venue, venue_symbol, {{ floor_to_seconds('event_at', 3600) }}
 ),

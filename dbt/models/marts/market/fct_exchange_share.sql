@@ -7,9 +7,9 @@ with days as (
         {{ usd_sum('volume_usd') }} as volume_usd,
         count(*) as contract_count,
         {{ combined_basis('volume_basis') }} as volume_basis,
-        {{ weakest_completeness_agg('completeness') }} as completeness,
+        {{ weakest_completeness_agg('completeness_left') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
-    from {{ ref('int_volume__daily') }}
+    from {{ with_incidents(ref('int_volume__daily'), 'klines', 'days.volume_date') }} as daily
     where venue <> 'market' and volume_usd is not null
     group by venue, volume_date
 ),
@@ -19,9 +19,9 @@ open_interest_days as (
         venue,
         open_interest_date as day,
         {{ usd_sum('open_interest_usd') }} as open_interest_usd,
-        {{ weakest_completeness_agg('completeness') }} as completeness,
+        {{ weakest_completeness_agg('completeness_left') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
-    from {{ ref('int_open_interest__daily') }}
+    from {{ with_incidents(ref('int_open_interest__daily'), 'open_interest', 'days.open_interest_date') }} as daily
     where venue <> 'market'
     group by venue, open_interest_date
 ),

@@ -13,9 +13,9 @@ with liquidations as (
         {{ usd_sum('liquidated_long_usd') }} as liquidated_long_usd,
         {{ usd_sum('liquidated_short_usd') }} as liquidated_short_usd,
         {{ usd_sum('liquidated_usd') }} as liquidated_usd,
-        {{ weakest_completeness_agg('completeness') }} as completeness,
+        {{ weakest_completeness_agg('completeness_left') }} as completeness,
         {{ weakest_source_class_agg('source_class') }} as source_class
-    from {{ ref('int_liquidations__daily') }}
+    from {{ with_incidents(ref('int_liquidations__daily'), 'liquidations', 'days.liquidation_date') }} as daily
     where {{ days_needed('int_liquidations__daily', 'liquidation_date') }}
     group by venue, base_asset, liquidation_date
 ),
@@ -41,9 +41,9 @@ volumes as (
         volume_date,
         {{ usd_sum('case when is_day_covered then volume_usd end') }} as volume_usd,
         {{ combined_basis('case when is_day_covered then volume_basis end') }} as volume_basis,
-        {{ weakest_completeness_agg('completeness') }} as volume_completeness,
+        {{ weakest_completeness_agg('completeness_left') }} as volume_completeness,
         {{ weakest_source_class_agg('source_class') }} as volume_source_class
-    from {{ ref('int_volume__daily') }}
+    from {{ with_incidents(ref('int_volume__daily'), 'klines', 'days.volume_date') }} as daily
     where venue <> 'market' and {{ days_needed('int_volume__daily', 'volume_date') }}
     group by venue, base_asset, volume_date
     having count(case when is_day_covered then volume_usd end) > 0
@@ -84,9 +84,9 @@ open_interest as (
         base_asset,
         open_interest_date,
         {{ usd_sum('open_interest_usd') }} as open_interest_usd,
-        {{ weakest_completeness_agg('completeness') }} as open_interest_completeness,
+        {{ weakest_completeness_agg('completeness_left') }} as open_interest_completeness,
         {{ weakest_source_class_agg('source_class') }} as open_interest_source_class
-    from {{ ref('int_open_interest__daily') }}
+    from {{ with_incidents(ref('int_open_interest__daily'), 'open_interest', 'days.open_interest_date') }} as daily
     where venue <> 'market' and {{ days_needed('int_open_interest__daily', 'open_interest_date') }}
     group by venue, base_asset, open_interest_date
 ),

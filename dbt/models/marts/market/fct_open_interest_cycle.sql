@@ -9,9 +9,9 @@ with contracts as (
         open_interest_usd,
         lag(open_interest_date) over contract_days as previous_date,
         lag(open_interest_usd) over contract_days as previous_usd,
-        completeness,
+        completeness_left as completeness,
         source_class
-    from {{ ref('int_open_interest__daily') }}
+    from {{ with_incidents(ref('int_open_interest__daily'), 'open_interest', 'days.open_interest_date') }} as daily
     where venue <> 'market'
     window contract_days as (partition by venue, venue_symbol order by open_interest_date)
 ),
