@@ -51,8 +51,8 @@ real: env ## the whole pipeline on real files: make real DATA=DIR, into ./data/r
 ui: env-ui ## Dagster's pages on http://127.0.0.1:3000
 	@$(RUN)/delever ui
 
-bench: env-dev ## speed against peers, into bench/RESULTS.md
-	@$(RUN)/python -m bench
+bench: env-dev ## speed against peers, into bench/RESULTS.md; ONLY=replay for one section
+	@$(RUN)/python -m bench $(ONLY)
 
 lint: env-dev ## style of Python, SQL and YAML
 	@$(RUN)/ruff check .

@@ -1,50 +1,49 @@
-"""Measure and write ``bench/RESULTS.md``."""
+"""Measure and write ``bench/RESULTS.md``: ``python -m bench [fixpoint|replay|backfill|marts ...]``, all without a name.
+
+Sections that are not measured stay as they are, each with the day on which it was.
+"""
 
 import os
 import platform
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import backfill, marts, replay
-from bench.fixpoint import DEPTH_MICRO, RUNS, Timing, measure
+from bench import backfill, fixpoint, marts, replay
 
-SIZES = (500_000, 5_000_000)
+SECTIONS: Mapping[str, Callable[[], list[str]]] = {
+    "fixpoint": fixpoint.report,
+    "replay": replay.report,
+    "backfill": backfill.report,
+    "marts": marts.report,
+}
+RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
-def main() -> None:
-    """Run every benchmark and write the results beside this file."""
-    lines = [
-        "# Results",
-        "",
-        f"Written by `make bench`. {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numba", "numpy", "polars"))
-        + ". The machine is shared and noisy: read the ratios, not the seconds.",
-        "",
-        "## Isolated one-sided fixpoint",
-        "",
-        "One contract, longs with thresholds uniform on [0.03, 0.5] log units and notional up to 15,000 USD, shock 0.06, depth "
-        f"{DEPTH_MICRO / 1e15:.0f} B USD a log unit. All contenders find the same number of fallen positions; the SQL is the "
-        f"replay's own `50_stop.sql`. Median of {RUNS} interleaved runs after a warm-up.",
-        "",
-        "| positions | fallen | contender | median s | least s | largest s | ratio to NumPy |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for size in SIZES:
-        timings = measure(size)
-        peer = next(timing for timing in timings if timing.name.startswith("NumPy")).median
-        lines += [_row(size, timing, peer) for timing in timings]
-    lines += ["", *replay.report(), "", *backfill.report(), *marts.report()]
-    text = "\n".join(lines).rstrip() + "\n"
-    (Path(__file__).parent / "RESULTS.md").write_text(text)
+def main(names: list[str]) -> None:
+    """Measure sections and write them beside this file, in place of what was measured of them before."""
+    if unknown := [name for name in names if name not in SECTIONS]:
+        sys.exit(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    # A section is what follows its heading, "## Title".
+    _, *parts = RESULTS.read_text().split("\n## ") if RESULTS.exists() else [""]
+    kept = {part.partition("\n")[0]: f"## {part}".rstrip() for part in parts}
+    for name, report in SECTIONS.items():
+        if not names or name in names:
+            heading, *lines = report()
+            measured = f"Measured on {datetime.now(UTC):%Y-%m-%d}, {_machine()}."
+            kept[heading.removeprefix("## ")] = "\n".join([heading, "", measured, *lines]).rstrip()
+    head = "# Results\n\nWritten by `make bench`. The machine is shared and noisy: read the ratios, not the seconds."
+    text = "\n\n".join([head, *kept.values()]) + "\n"
+    RESULTS.write_text(text)
     print(text)
 
 
-def _row(size: int, timing: Timing, peer: float) -> str:
-    return (
-        f"| {size:,} | {timing.fallen:,} | {timing.name} | {timing.median:.3f} | {min(timing.seconds):.3f} | "
-        f"{max(timing.seconds):.3f} | {timing.median / peer:.2f} |"
-    )
+def _machine() -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numba", "numpy", "polars"))
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {versions}"
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
