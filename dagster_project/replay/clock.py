@@ -13,9 +13,10 @@ from dagster_project.replay.scenario import Scenario
 from dagster_project.replay.scenario_tables import put_now
 
 _PLANNED = (  # noqa: SIM905 - read in lines, not one name a line
-    "30_step 33_accrue 32_arrival 62_apply 40_mark 34_still 37_halt 36_round 42_too_far 43_passed 44_wake 45_active 50_margin "
-    "53_slack 54_alarm 55_breach 56_fraction 57_order 58_rehedge 60_fill 63_taken 65_takeover 64_held 66_funds 67_purse 70_call "
-    "71_called 72_candidates 75_deleverage 80_settle 84_rise 85_step_end 89_invariants 86_naked 87_request 88_transfer"
+    "30_step 33_accrue 32_arrival 62_apply 40_mark 34_still 37_halt 36_round 42_too_far 43_passed 44_wake 45_active "
+    "50_margin 53_slack 54_alarm 55_breach 56_fraction 57_order 58_rehedge 60_fill 61_check 63_taken 65_takeover 64_held "
+    "66_funds 67_purse 70_call 71_called 72_candidates 75_deleverage 80_settle 84_rise 85_step_end 89_invariants 86_naked "
+    "87_request 88_transfer"
 ).split()
 """Files of a step and its rounds, each after those whose tables it reads."""
 
@@ -131,13 +132,18 @@ class Clock:
         self.refuse_far_prices()
         self.order(round_no)
         if self.rows["replay_order"]:
-            self.run("60_fill", "62_apply")
+            self.run("60_fill", "61_check", "62_apply")
         if self.rows["replay_breach"] or self.rows["replay_fill"]:
             self.run("63_taken", "50_margin", "65_takeover", "62_apply")
         happened = bool(self.rows["replay_fill"] or self.rows["replay_taken"])
-        if self.has_policy and not happened:
+        if self.has_policy:
             self.run("64_held")
-        if happened or (self.has_policy and self.rows["replay_held"]):
+        # a fund that owes nothing to anybody and holds nothing has nothing to settle
+        if (
+            self.rows["replay_deficit"]
+            or self.rows["replay_realised"]
+            or (self.has_policy and self.rows["replay_held"])
+        ):
             self.settle()
         return happened or bool(self.rows["replay_slice"])
 

@@ -126,17 +126,6 @@ select
     0 as i5_fills
 from replay_clock as k;
 
--- and what the book may not
--- @when replay_fill
-insert into replay_round_check
-select
-    k.step,
-    k.round,
-    0 as i3_needless,
-    0 as i4_slices,
-    (select count(*) from replay_fill as f where f.got > abs(f.held) or sign(f.held) != f.side) as i5_fills
-from replay_clock as k;
-
 -- @when replay_pool_flow
 insert into replay_delta_balance
 select u.unit_no, 0, f.socialised
