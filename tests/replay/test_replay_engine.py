@@ -167,7 +167,10 @@ BREAKS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
         "75_deleverage", "(short * closed) // wanted as collected", "(short * closed) // wanted // 2 as collected", QUEUE,
     ),
     "i4_slices": ("75_deleverage", "where profit >= 0 and profit * wanted >= short * held", "where true", QUEUE),
-    "i5_fills": ("60_fill", "    f.got,\n", "    if((select round from replay_clock) = 1, 2, 1) * f.got as got,\n", {}),
+    "i5_fills": (
+        "60_fill", "    f.* exclude (f.fee_rate),",
+        "    f.* exclude (f.fee_rate) replace (if((select round from replay_clock) = 1, 2, 1) * f.got as got),", {},
+    ),
     "i6_fills": ("55_breach", "and m.equity <= m.maintenance", "and m.equity <= m.maintenance + 1000000000", {}),
 }  # fmt: skip
 
