@@ -90,8 +90,15 @@ class FctEventSummary(Mart):
     depth_before_usd: dt.Float64 = pa.Field(nullable=True, ge=0)
     depth_trough_usd: dt.Float64 = pa.Field(nullable=True, ge=0)
     depth_collapse: dt.Float64 = pa.Field(nullable=True, le=1)
+    funding_rate_before: dt.Float64 = pa.Field(nullable=True)
     funding_rate_extreme: dt.Float64 = pa.Field(nullable=True)
+    funding_rate_dislocation: dt.Float64 = pa.Field(nullable=True)
+    funding_rate_dislocation_annualised: dt.Float64 = pa.Field(nullable=True)
+    median_funding_rate_dislocation_annualised: dt.Float64 = pa.Field(nullable=True)
+    basis_before_bps: dt.Float64 = pa.Field(nullable=True)
     basis_extreme_bps: dt.Float64 = pa.Field(nullable=True)
+    basis_dislocation_bps: dt.Float64 = pa.Field(nullable=True)
+    median_basis_dislocation_bps: dt.Float64 = pa.Field(nullable=True)
     volume_usd: dt.Float64 = pa.Field(nullable=True, ge=0)
 
 

@@ -11,6 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import crowding_cells
 import event_reading as reading
 import structure_reading as structure
 from event_reading import Event, weakest_completeness, weakest_source_class
@@ -362,6 +363,30 @@ def recovery(contract: Contract, after: list[reading.Bar], event: Event) -> Row:
     return row
 
 
+def dislocations(raw: Path, contract: Contract, rows: dict[datetime, Row], after: dict[datetime, Row]) -> Row:
+    """How far funding and basis went, after the shock, from the median of the hour before the event."""
+    event, length = contract.event, timedelta(seconds=contract.seconds)
+    hour = [row for start, row in rows.items() if event.pre_event_at - HOUR < start + length <= event.pre_event_at]
+    found: Row = {}
+    for column, before, furthest in (
+        ("funding_rate", "funding_rate_before", "funding_rate_dislocation"),
+        ("basis_bps", "basis_before_bps", "basis_dislocation_bps"),
+    ):
+        known = [row[column] for row in hour if row[column] is not None]
+        level = statistics.median(known) if known and after else None
+        found[before] = level
+        found[furthest] = furthest_from_zero(
+            row[column] - level for row in after.values() if level is not None and row[column] is not None
+        )
+    rate = found["funding_rate_dislocation"]
+    if rate is not None:
+        day = crowding_cells.funding_days(raw, contract.venue, contract.symbol).get(
+            reading.utc_date(event.pre_event_at) - DAY
+        )
+        rate = rate * 31536000 / day.interval_seconds if day and day.interval_seconds else None
+    return found | {"funding_rate_dislocation_annualised": rate}
+
+
 @functools.cache
 def outcome_of(raw: Path, event: Event, venue: str, symbol: str) -> Outcome:
     """The row of fct_event_summary of one contract."""
@@ -407,6 +432,7 @@ def outcome_of(raw: Path, event: Event, venue: str, symbol: str) -> Outcome:
         "depth_before_usd": depth_before,
         "funding_rate_extreme": furthest_from_zero(row["funding_rate"] for row in after.values()),
         "basis_extreme_bps": furthest_from_zero(row["basis_bps"] for row in after.values()),
+        **dislocations(raw, contract, rows, after),
         "first_liquidation_at": min(singles, default=None),
         "first_adl_at": min(deleveragings, default=None),
         "completeness": weakest_completeness(levels),
@@ -446,7 +472,13 @@ def rolled_up(members: list[Outcome]) -> Row:
     """Medians and weighted means of the moves of several contracts."""
     row: Row = {}
     rows = [member.row for member in members]
-    for column in ("drawdown", "time_to_trough_seconds", "recovery_share"):
+    for column in (
+        "drawdown",
+        "time_to_trough_seconds",
+        "recovery_share",
+        "funding_rate_dislocation_annualised",
+        "basis_dislocation_bps",
+    ):
         known = [each[column] for each in rows if each[column] is not None]
         row[f"median_{column}"] = statistics.median(known) if known else None
     for column in ("drawdown", "recovery_share"):
@@ -500,6 +532,11 @@ def event_summary_row(raw: Path, event_id: str, scope: str, venue: str, symbol: 
                 "recovery_share",
                 "time_to_half_recovery_seconds",
                 "funding_rate_extreme",
+                "funding_rate_before",
+                "funding_rate_dislocation",
+                "funding_rate_dislocation_annualised",
+                "basis_before_bps",
+                "basis_dislocation_bps",
             )
         },
         **(dict.fromkeys(moves) if scope == "contract" else moves),

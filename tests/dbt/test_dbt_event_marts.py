@@ -48,6 +48,20 @@ def minutes(venue, start, end):
     return bars
 
 
+def index_minutes(start, end):
+    """An index of 125 until the event, 128 in it: against 128 and then 104 the basis is 240 and -1875 basis points."""
+    while start < end:
+        price = 125.0 if start < clock("10:00") else 128.0
+        names = {"date": start.date(), "venue_symbol": "'BTCUSDT'", "open_time": at(start), "interval_seconds": 60}
+        yield {**names, "price_kind": "'index'", **dict.fromkeys(("open", "high", "low", "close"), price)}
+        start += timedelta(minutes=1)
+
+
+def settlement(moment, rate):
+    names = {"date": moment.date(), "venue_symbol": "'BTCUSDT'"}
+    return {**names, "funding_time": at(moment), "funding_rate": rate}
+
+
 def order(moment, usd, side):
     names = {"date": moment.date(), "venue_symbol": "'BTCUSDT'", "event_time": at(moment), "side": f"'{side}'"}
     return {**names, "quantity": usd / 100, "price": 100.0}
@@ -79,7 +93,15 @@ def fill(world, home, *, with_future):
     daily = [candle(day, 86400, 128.0, 128.0, usd, symbol) for day in days for symbol, usd in traded.items()]
     window = clock("9:58"), END
     eth = [candle(clock("10:00"), 60, 128.0, 128.0, 1e9, "ETHUSDT")]
-    world.add("binance__klines", [*daily, *minutes("binance", *window), *eth], product=LINEAR["binance"])
+    # Listed three minutes after the bars that the event is measured against.
+    listed = [
+        candle(clock("10:03") + timedelta(minutes=n), 60, 100.0 + n, 100.0 + n, 1.0, "SOLUSDT") for n in range(57)
+    ]
+    world.add("binance__klines", [*daily, *minutes("binance", *window), *eth, *listed], product=LINEAR["binance"])
+    world.add("binance__reference_klines", list(index_minutes(*window)), product=LINEAR["binance"])
+    eight_hours = timedelta(hours=8)
+    settled = [(clock("8:00") - eight_hours * n, 1 / 1024) for n in range(10)] + [(clock("10:30"), -31 / 1024)]
+    world.add("binance__funding", [settlement(*each) for each in settled], product=LINEAR["binance"])
     world.add(
         "bybit__klines", [candle(days[-1], 86400, 128.0, 128.0), *minutes("bybit", *window)], product=LINEAR["bybit"]
     )
@@ -108,6 +130,7 @@ def fill(world, home, *, with_future):
     world.add("files_depth", [*depth(clock("9:58:30"), 10.0), *depth(clock("10:06:30"), 1.0)], venue="binance")
 
     if with_future:
+        world.add("binance__funding", [settlement(END, 1.0)], product=LINEAR["binance"])
         later = [candle(END + timedelta(minutes=n), 60, 1.0, 1.0) for n in range(30)]
         tomorrow = datetime(2025, 3, 4, tzinfo=UTC)
         later += [candle(tomorrow, 86400, 1.0, 2.0, 1e12, "ETHUSDT")]
@@ -171,6 +194,7 @@ def test_tier_is_that_of_the_day_before(rows):
     assert [tuple(row.values()) for row in found] == [
         ("BTC", "major", "trailing_volume"),
         ("ETH", "mid", "trailing_volume"),
+        ("SOL", "mid", "fixed_list"),
     ]
 
 
@@ -187,18 +211,44 @@ def test_contract_of_binance(rows):
     assert (row["adl_usd"], row["adl_haircut_usd"], row["liquidation_to_adl_seconds"]) == (50.0, None, 61.0)
     assert (row["depth_before_usd"], row["depth_trough_usd"], row["depth_collapse"]) == (10.0, 1.0, 0.9)
     assert (row["bars_covered"], row["interval_seconds"], row["completeness"]) == (58, 60, "sampled")
-    assert row["funding_rate_extreme"] is None
-    assert row["basis_extreme_bps"] is None
+    # The basis falls from 240 to -1875; the rate from 1 to -31 of 1024, 1095 times a year.
+    assert (row["basis_before_bps"], row["basis_extreme_bps"]) == (pytest.approx(240.0), pytest.approx(-1875.0))
+    assert row["basis_dislocation_bps"] == pytest.approx(-2115.0)
+    assert (row["funding_rate_before"], row["funding_rate_extreme"]) == (1 / 1024, -31 / 1024)
+    assert row["funding_rate_dislocation"] == -32 / 1024
+    assert row["funding_rate_dislocation_annualised"] == pytest.approx(-32 / 1024 * 1095)
+
+
+def test_contract_listed_inside_the_window(rows):
+    """Its first bar begins after the event was announced: it has prices and a trough, and nothing to measure them by."""
+    row = summary(rows, "scope = 'contract' and venue_symbol = 'SOLUSDT'")
+    assert (row["trough_price"], row["trough_at"], row["bars_covered"]) == (100.0, clock("10:03"), 57)
+    assert row["completeness"] == "partial"
+    unknown = ["pre_event_price", "drawdown", "time_to_trough_seconds", "recovery_share", "pre_event_open_interest_usd"]
+    unknown += ["funding_rate_before", "basis_before_bps", "basis_dislocation_bps", "depth_collapse"]
+    assert [row[name] for name in unknown] == [None] * len(unknown)
+    moves = rows(
+        "select count(*) as bars, count(move_from_pre_event) as moves, min(bar_start_at) as first_at "
+        "from marts.fct_event_window where venue_symbol = 'SOLUSDT'"
+    )
+    assert moves == [{"bars": 57, "moves": 0, "first_at": clock("10:03")}]
+    # In the roll-ups it counts as a contract, and its volume weighs nothing.
+    tier = summary(rows, "scope = 'tier' and tier = 'mid'")
+    assert (tier["contracts_covered"], tier["median_drawdown"], tier["volume_weighted_drawdown"]) == (2, None, None)
 
 
 def test_market_is_the_sum_of_what_was_at_one_time(rows):
     """Open interest 1000 + 10 x 128 before and 600 + 8 x 128 at 10:06; BTC falls by 25 and 12.5 %, ETH not at all."""
     row = summary(rows, "scope = 'market'")
-    assert (row["venue"], row["venue_symbol"], row["tier"], row["contracts_covered"]) == ("market", "all", "all", 3)
+    assert (row["venue"], row["venue_symbol"], row["tier"], row["contracts_covered"]) == ("market", "all", "all", 4)
     assert (row["pre_event_open_interest_usd"], row["open_interest_trough_usd"]) == (2280.0, 1624.0)
     assert (row["liquidated_long_usd"], row["liquidated_short_usd"]) == (740.0, 110.0)
     assert (row["peak_bar_at"], row["peak_liquidated_usd"]) == (clock("10:05"), 700.0)
     assert row["drawdown"] is None
+    assert (row["funding_rate_dislocation"], row["basis_dislocation_bps"]) == (None, None)
+    # Bybit has no index: the median is of Binance alone.
+    assert row["median_basis_dislocation_bps"] == pytest.approx(-2115.0)
+    assert row["median_funding_rate_dislocation_annualised"] == pytest.approx(-32 / 1024 * 1095)
     major = summary(rows, "scope = 'tier' and tier = 'major'")
     assert major["median_drawdown"] == -0.1875
     assert major["volume_weighted_drawdown"] == pytest.approx((-0.25 * 300 - 0.125 * 100) / 400)

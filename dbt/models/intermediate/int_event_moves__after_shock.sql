@@ -1,6 +1,37 @@
+{{ config(meta={'rests_on_days_around_events': true}) }}
 -- Trough, way back and what happened in the bars after the shock, per contract.
-with bars as (
+with after_shock as (
     select * from {{ ref('int_event_bars__after_shock') }}
+),
+
+-- Funding and basis as they stood: the median of an hour, which one odd close does not move.
+levels_before as (
+    select
+        bars.event_id,
+        bars.venue,
+        bars.venue_symbol,
+        {{ exact_median('bars.funding_rate') }} as funding_rate_before,
+        {{ exact_median('bars.basis_bps') }} as basis_before_bps
+    from {{ ref('fct_event_window') }} as bars
+    inner join {{ ref('dim_event') }} as events
+        on bars.event_id = events.event_id
+        and {{ add_seconds('bars.bar_start_at', 'bars.interval_seconds') }} <= events.pre_event_at
+        and {{ add_seconds('bars.bar_start_at', 'bars.interval_seconds + 3600') }} > events.pre_event_at
+    group by bars.event_id, bars.venue, bars.venue_symbol
+),
+
+bars as (
+    select
+        after_shock.*,
+        levels_before.funding_rate_before,
+        levels_before.basis_before_bps,
+        after_shock.funding_rate - levels_before.funding_rate_before as funding_rate_distance,
+        after_shock.basis_bps - levels_before.basis_before_bps as basis_distance_bps
+    from after_shock
+    left join levels_before
+        on after_shock.event_id = levels_before.event_id
+        and after_shock.venue = levels_before.venue
+        and after_shock.venue_symbol = levels_before.venue_symbol
 ),
 
 sums as (
@@ -21,7 +52,17 @@ sums as (
             else max(funding_rate)
         end as funding_rate_extreme,
         case when abs(min(basis_bps)) >= abs(max(basis_bps)) then min(basis_bps) else max(basis_bps) end
-            as basis_extreme_bps
+            as basis_extreme_bps,
+        max(funding_rate_before) as funding_rate_before,
+        max(basis_before_bps) as basis_before_bps,
+        case
+            when abs(min(funding_rate_distance)) >= abs(max(funding_rate_distance)) then min(funding_rate_distance)
+            else max(funding_rate_distance)
+        end as funding_rate_dislocation,
+        case
+            when abs(min(basis_distance_bps)) >= abs(max(basis_distance_bps)) then min(basis_distance_bps)
+            else max(basis_distance_bps)
+        end as basis_dislocation_bps
     from bars
     group by event_id, venue, venue_symbol
 ),
@@ -52,6 +93,7 @@ falls as (
         troughs.last_close_price,
         contracts.pre_event_price - sums.trough_price as fall,
         events.shock_at,
+        events.pre_event_at,
         {{ floor_to_seconds('events.shock_at', 'contracts.interval_seconds') }} as first_bar_at,
         events.window_end_at
     from sums
@@ -112,9 +154,19 @@ select
     falls.adl_usd,
     falls.adl_haircut_usd,
     falls.funding_rate_extreme,
-    falls.basis_extreme_bps
+    falls.basis_extreme_bps,
+    falls.funding_rate_before,
+    falls.funding_rate_dislocation,
+    -- The interval is that of the day before: settlements of the event itself may be what is out of the ordinary.
+    falls.funding_rate_dislocation * 31536000 / funding.funding_interval_seconds as funding_rate_dislocation_annualised,
+    falls.basis_before_bps,
+    falls.basis_dislocation_bps
 from falls
 left join halves
     on falls.event_id = halves.event_id
     and falls.venue = halves.venue
     and falls.venue_symbol = halves.venue_symbol
+left join {{ ref('int_funding__daily') }} as funding
+    on falls.venue = funding.venue
+    and falls.venue_symbol = funding.venue_symbol
+    and funding.funding_date = {{ add_days(utc_date('falls.pre_event_at'), -1) }}

@@ -39,10 +39,15 @@ summed as (
         {% for column in [
             'base_asset', 'pre_event_price', 'trough_price', 'trough_at', 'drawdown', 'time_to_trough_seconds',
             'recovery_share', 'time_to_half_recovery_seconds', 'funding_rate_extreme', 'pre_event_open_interest_usd',
+            'funding_rate_before', 'funding_rate_dislocation', 'funding_rate_dislocation_annualised',
+            'basis_before_bps', 'basis_dislocation_bps',
         ] -%}
         case when members.scope = 'contract' then max(moves.{{ column }}) end as {{ column }},
         {% endfor -%}
-        {% for column in ['drawdown', 'time_to_trough_seconds', 'recovery_share'] -%}
+        {% for column in [
+            'drawdown', 'time_to_trough_seconds', 'recovery_share', 'funding_rate_dislocation_annualised',
+            'basis_dislocation_bps',
+        ] -%}
         case when members.scope <> 'contract' then {{ exact_median('moves.' ~ column) }} end as median_{{ column }},
         {% endfor -%}
         {% for column in ['drawdown', 'recovery_share'] -%}
@@ -147,8 +152,15 @@ select
     depth_before_usd,
     depth_trough_usd,
     1 - depth_trough_usd / nullif(depth_before_usd, 0) as depth_collapse,
+    funding_rate_before,
     funding_rate_extreme,
+    funding_rate_dislocation,
+    funding_rate_dislocation_annualised,
+    median_funding_rate_dislocation_annualised,
+    basis_before_bps,
     basis_extreme_bps,
+    basis_dislocation_bps,
+    median_basis_dislocation_bps,
     volume_usd,
     completeness,
     source_class
