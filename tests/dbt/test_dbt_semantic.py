@@ -10,6 +10,7 @@ import pytest
 from dbt_semantic_interfaces.implementations.semantic_manifest import PydanticSemanticManifest
 from dbt_semantic_interfaces.validations.semantic_manifest_validator import SemanticManifestValidator
 
+from dagster_project.lib.home import PROJECT_ROOT
 from schemas.marts import MART_MODELS
 
 pytestmark = pytest.mark.xdist_group("dbt_semantic")
@@ -210,3 +211,20 @@ def test_exposures_are_those_of_published_tables(graph):
     for exposure in graph["exposures"].values():
         assert {node.rpartition(".")[2] for node in exposure["depends_on"]["nodes"]} <= MART_MODELS.keys()
     assert {exposure["name"] for exposure in graph["exposures"].values()} == {"report_page", "demo_summary"}
+
+
+def test_exposures_name_what_is_there_or_say_that_it_is_planned(graph):
+    """One that is there names its file, which reads every table that is listed; a planned one names nothing."""
+    for exposure in graph["exposures"].values():
+        meta, text = exposure["config"]["meta"], exposure["description"]
+        named = [meta["path"]] if "path" in meta else []
+        named += re.findall(r"[\w./-]+/[\w./-]*", text)
+        for path in named:
+            assert (PROJECT_ROOT / path).exists(), f"{exposure['name']}: {path}"
+        if meta.get("planned"):
+            assert text.startswith("Planned"), exposure["name"]
+            assert (exposure["maturity"], exposure["url"], named) == ("low", None, []), exposure["name"]
+        else:
+            source = (PROJECT_ROOT / meta["path"]).read_text()
+            tables = {node.rpartition(".")[2] for node in exposure["depends_on"]["nodes"]}
+            assert all(table in source for table in tables), exposure["name"]
