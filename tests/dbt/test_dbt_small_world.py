@@ -282,7 +282,10 @@ def test_same_input_gives_the_same_bits(tmp_path, warehouse, build_warehouse):
 
 
 def test_synthetic_rows_never_match(tmp_path, raw_world, build_warehouse):
-    """Candles that reproduce the published high exactly, but flagged synthetic: shown, not matched."""
+    """Candles that reproduce published prices exactly, but flagged synthetic: shown, not matched.
+
+    What the publishers say of the year's high among themselves comes before any synthetic one.
+    """
     world = raw_world(tmp_path / "raw")
     high = {
         **bar("BTCUSDT", datetime(2025, 10, 6, tzinfo=UTC), 1.0, 1.0, interval_seconds=86400),
@@ -290,9 +293,17 @@ def test_synthetic_rows_never_match(tmp_path, raw_world, build_warehouse):
         "source_class": "'synthetic'",
     }
     world.add("bybit__klines", [high], product="'linear'")
+    midnight = datetime(2025, 10, 10, tzinfo=UTC)
+    hours = [
+        {**bar("BTCUSDT", midnight + timedelta(hours=n), 1.0, 100.0, interval_seconds=3600), "high": 122600.0}
+        for n in range(48)
+    ]
+    world.add("binance__klines", hours, product="'um'", source_class="'synthetic'")
     built = build_warehouse(world.root, tmp_path, skip=("test", "unit_test"))
-    query = "select figure_id, status, computed_value from marts.fct_reconciliation where figure_id like 'btc_high%'"
+    query = "select figure_id, status, computed_value from marts.fct_reconciliation where figure_id like 'btc_high%' "
+    query += "or figure_id = 'btc_before_event'"
     assert {row["figure_id"]: (row["status"], row["computed_value"]) for row in built.rows(query)} == {
-        "btc_high_2025": ("not_computable", 126000.0),
+        "btc_before_event": ("not_computable", 122600.0),
+        "btc_high_2025": ("conflict", 126273.0),
         "btc_high_2025_date": ("conflict", 279.0),
     }
