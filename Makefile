@@ -1,4 +1,4 @@
-# Two commands set everything up: `make demo` and `make test`. They need Python 3.11 or newer and make, nothing else.
+# Two commands set everything up: `make demo` and `make test`. They need Python 3.11 to 3.13 and make, nothing else.
 .DEFAULT_GOAL := help
 .PHONY: help env env-ui env-dev demo test real ui bench lint fmt types lock clean
 
@@ -23,8 +23,8 @@ help: ## this list
 
 # A virtual environment of its own for uv, so that nothing is needed on the machine and nothing is left on it.
 $(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Delever needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make demo PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "Delever needs Python 3.11 to 3.13; this is $$($(PYTHON) --version). Try: make demo PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
 	@$(PYTHON) -m venv $(BOOT)
