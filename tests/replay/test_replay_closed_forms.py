@@ -231,6 +231,25 @@ def test_t3_holds_inside_and_across_the_buckets_of_the_window_pass(cases: list[t
     counted([(30_050 + above, 30_050, d, step, accounts, 1) for above, d, step, accounts in cases])
 
 
+@pytest.mark.parametrize(
+    ("healthy", "broken", "wrong"),
+    [
+        (
+            "r.before_micro) < r.threshold_tick",
+            "r.before_micro) <= r.threshold_tick",
+            10,
+        ),  # the 11th, met exactly, stands
+        ("where reach < first_tick\n", "where reach < first_tick + 50000000\n", 8),  # half a bucket short
+    ],
+)
+def test_t3_notices_a_window_pass_that_stops_too_soon(
+    healthy: str, broken: str, wrong: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tamper(monkeypatch, "one_pass/50_stop", healthy, broken)
+    with pytest.raises(AssertionError, match=f"fallen={wrong},"):
+        counted([(30_150, 30_050, 20, 10, 30, 1)])
+
+
 def micro(usd: Decimal) -> int:
     return int((usd * 10**6).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
