@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from dagster_project.lib.home import PROJECT_ROOT, Home
 
 
@@ -30,6 +32,20 @@ def real_folder() -> Path:
 def has_real_data() -> bool:
     """Whether they are there."""
     return (real_folder() / "candles_hourly" / "candles.parquet").exists()
+
+
+def impossible_numbers(home: Home) -> list[str]:
+    """Columns of published tables in which a number is infinite or none at all."""
+    found = []
+    with duckdb.connect() as connection:
+        for path in sorted((home.published / "parquet").glob("*.parquet")):
+            described = connection.execute(f"DESCRIBE SELECT * FROM '{path}'").fetchall()
+            numbers = [name for name, kind, *_ in described if kind == "DOUBLE"]
+            for name in numbers:
+                query = f"SELECT count(*) FROM '{path}' WHERE NOT isfinite(\"{name}\")"
+                if connection.execute(query).fetchall() != [(0,)]:
+                    found.append(f"{path.stem}.{name}")
+    return found
 
 
 @dataclass(frozen=True)

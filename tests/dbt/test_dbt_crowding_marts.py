@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from drawn_cuts import drawn_cut
 
 pytestmark = pytest.mark.xdist_group("dbt_crowding")
 
@@ -315,7 +316,7 @@ def test_backtest_ranks_the_days_before_the_event(ask, warnings):
         assert (row["score_percentile"], row["contracts_scored"]) == (None, 1)
 
 
-@pytest.mark.parametrize("last", [EVENT - 1, EVENT])
+@pytest.mark.parametrize("last", [EVENT - 1, EVENT, drawn_cut("crowding", 31, EVENT - 1)])
 def test_later_days_change_no_earlier_row(tmp_path, raw, ask, build, last):
     """What happened after a day is taken away: every row up to that day stays the same in every bit."""
     shorter = tmp_path / "raw"

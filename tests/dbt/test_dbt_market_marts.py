@@ -9,8 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 import pytest
-
-from schemas.raw import row_rules
+from drawn_cuts import drawn_cut
 
 pytestmark = pytest.mark.xdist_group("dbt_market")
 
@@ -303,22 +302,7 @@ def test_nothing_is_infinite_or_not_a_number(ask):
         assert ask(f"select * from marts.{mart} where {broken}") == []
 
 
-@pytest.mark.parametrize("column", ["open", "high", "low", "close"])
-def test_negative_price_is_refused_by_raw(column):
-    """Such a row never reaches dbt: the rules of raw set it aside with the reason."""
-    prices = {**dict.fromkeys(("open", "high", "low", "close"), 100.0), column: -1.0}
-    fields = ", ".join(f'{value} as "{name}"' for name, value in prices.items())
-    refused = []
-    for reason, condition in row_rules("files_klines"):
-        if all(f'"{other}"' not in condition for other in prices):
-            continue
-        with duckdb.connect() as connection:
-            (holds,) = connection.execute(f"select {condition} from (select {fields})").fetchone()
-        refused += [] if holds else [reason]
-    assert f"{column} is not above 0" in refused
-
-
-@pytest.mark.parametrize("cut", [MISSING_HOUR, STRESS + 3])
+@pytest.mark.parametrize("cut", [MISSING_HOUR, STRESS + 3, drawn_cut("market", 32, DAYS)])
 def test_rows_of_a_day_do_not_change_when_later_days_are_cut(tmp_path, raw_world, run_dbt, warehouse, cut):
     """Tiers, shares, baselines and cycles of the days before the cut, in every bit of every column."""
     world = raw_world(tmp_path / "raw")

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from built_homes import Built, run_cli
+from built_homes import Built, impossible_numbers, run_cli
 from dagster_project.lib.duck import connect, literal, table_digest
 from dagster_project.lib.publish import read_snapshot
 
@@ -82,6 +82,10 @@ def test_event_window_has_minutes_and_its_worst_minute(demo: Built) -> None:
         "GROUP BY bar_start_at ORDER BY sum(liquidated_long_usd + liquidated_short_usd) DESC LIMIT 1",
     )
     assert worst == [("21:15",)]
+
+
+def test_no_published_number_is_infinite_or_none(demo: Built) -> None:
+    assert impossible_numbers(demo.home) == []
 
 
 def test_reconciliation_never_matches_what_the_demo_was_made_from(demo: Built) -> None:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from built_homes import Built
+from built_homes import Built, impossible_numbers
 
 pytestmark = [pytest.mark.xdist_group("real"), pytest.mark.real]
 
@@ -107,6 +107,10 @@ def test_adl_without_candles_is_in_the_window(real: Built, real_data: Path) -> N
     found = ask(real, "SELECT sum(adl_haircut_usd), sum(adl_usd) FROM fct_event_window WHERE venue = 'hyperliquid'")
     assert found[0][0] == pytest.approx(expected, rel=1e-9)
     assert found[0][1] is None, "closed notional is not in the file, so it is unknown and not zero"
+
+
+def test_no_published_number_is_infinite_or_none(real: Built) -> None:
+    assert impossible_numbers(real.home) == []
 
 
 def test_reconciliation_on_real_data(real: Built) -> None:
