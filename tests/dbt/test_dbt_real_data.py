@@ -1,10 +1,11 @@
 """Real candles and liquidations: known lows, honest flags, and one tax cell recomputed in plain Python."""
 
 import csv
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 import pytest
+from drawn_cuts import drawn_cut
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("dbt_real_data")]
 
@@ -16,11 +17,12 @@ def origin(landing_path: str) -> str:
     )
 
 
-@pytest.fixture(scope="module")
-def warehouse(tmp_path_factory, real_data, raw_world, build_warehouse):
-    """Built from the candles and the daily liquidations of BTC."""
-    work = tmp_path_factory.mktemp("real")
-    world = raw_world(work / "raw")
+FIRST_DAY, END_DAY = date(2025, 8, 1), date(2026, 3, 1)
+"""Days of the candles that are read: some weeks before the event, and whole days to the end of the files."""
+
+
+def fill(world, real_data, end):
+    """The candles, the funding and the daily liquidations of BTC before a day."""
     candles = real_data / "candles_hourly" / "candles.parquet"
     # The okx column `v` counts contracts (0.01 BTC, 1000 DOGE, ...), not base units: without its contract values its
     # volume is unknown.
@@ -34,7 +36,19 @@ def warehouse(tmp_path_factory, real_data, raw_world, build_warehouse):
             3600 as interval_seconds, timestamp as open_time, o as open, h as high, l as low, c as close,
             case when venue <> 'okx' then v end as base_quantity, cast(null as double) as notional_usd
         from '{candles}'
-        where timestamp >= timestamptz '2025-08-01 00:00:00+00'
+        where timestamp >= timestamptz '{FIRST_DAY} 00:00:00+00' and timestamp < timestamptz '{end} 00:00:00+00'
+        """,
+    )
+    rates = real_data / "candles_hourly" / "funding_rates.parquet"
+    world.add_some(
+        "files_funding",
+        f"""
+        select
+            venue, cast(timestamp as date) as date, {origin("funding_rates.parquet")},
+            case when venue in ('binance', 'bybit') then 'complete' else 'partial' end as completeness,
+            coin as venue_symbol, coin as base_asset, timestamp as event_at, funding_rate
+        from '{rates}'
+        where timestamp >= timestamptz '{FIRST_DAY} 00:00:00+00' and timestamp < timestamptz '{end} 00:00:00+00'
         """,
     )
     liquidations = real_data / "liquidations_btc_daily" / "btc_liquidations_usd.csv"
@@ -48,9 +62,54 @@ def warehouse(tmp_path_factory, real_data, raw_world, build_warehouse):
             cast(null as double) as base_quantity, cast(null as varchar) as price_basis,
             case side when 'long' then long_usd else short_usd end as notional_usd
         from read_csv('{liquidations}'), (values ('long'), ('short')) as sides (side)
+        where date < date '{end}'
         """,
     )
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory, real_data, raw_world, build_warehouse):
+    """Built from all that is read of the files."""
+    work = tmp_path_factory.mktemp("real")
+    world = raw_world(work / "raw")
+    fill(world, real_data, END_DAY)
     return build_warehouse(world.root, work)
+
+
+LOOKING_BACK = {
+    "intermediate.int_asset_tiers__daily": "tier_date",
+    "marts.fct_liquidation_tax": "tax_date",
+    "marts.fct_early_warning": "crowding_date",
+}
+"""Tiers, baselines with their regimes, percentiles with the score: what is measured against the past."""
+
+
+def test_later_files_change_no_earlier_row(tmp_path, real_data, raw_world, run_dbt, warehouse):
+    """The files end on a drawn day after the event, two months or more too early: earlier rows are the same in every bit."""
+    end = FIRST_DAY + timedelta(days=drawn_cut("real", 80, (END_DAY - FIRST_DAY).days - 60))
+    world = raw_world(tmp_path / "raw")
+    fill(world, real_data, end)
+    options = ("--exclude-resource-type", "test", "unit_test", "--select", "+fct_liquidation_tax", "+fct_early_warning")
+    done = run_dbt(world.root, tmp_path, "build", "--no-use-colors", *options)
+    assert done.returncode == 0, done.stdout[-4000:]
+    for table, day in LOOKING_BACK.items():
+        query = f"select * from {table} where {day} < date '{end}' order by all"
+        expected = [repr(row) for row in warehouse.rows(query)]
+        with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            cursor = connection.execute(query)
+            names = [item[0] for item in cursor.description]
+            found = [repr(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+        assert found == expected, f"{table}, cut at {end}"
+        assert len(expected) > 60, table
+    known = {
+        "marts.fct_liquidation_tax": "regime is not null",
+        "marts.fct_early_warning": "crowding_score is not null",
+        "intermediate.int_asset_tiers__daily": "tier_basis = 'trailing_volume'",
+    }
+    for table, condition in known.items():
+        query = f"select count(*) as known from {table} where {condition} and {LOOKING_BACK[table]} < date '{end}'"
+        assert warehouse.row(query)["known"] > 0, table
 
 
 def test_lows_of_the_cascade_hour(warehouse):
