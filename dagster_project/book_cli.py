@@ -23,7 +23,10 @@ def book() -> None:
 @book.command("check")
 @click.argument("folder", type=click.Path(path_type=Path))
 def book_check(folder: Path) -> None:
-    """Print every fault of the book in FOLDER (exit 2), or what it holds."""
+    """Print every fault of the book in FOLDER (exit 2), or what it holds.
+
+    A book may also be FILE.duckdb, or FILE.duckdb/SCHEMA.
+    """
     from dagster_project.replay.book_check import check_book  # noqa: PLC0415
 
     with ERR.status("reading the book"):

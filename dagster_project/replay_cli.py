@@ -12,7 +12,8 @@ from dagster_project.lib.errors import DataError, UsageError
 from dagster_project.lib.home import Home
 from dagster_project.screen import ERR, FILE, FOLDER, OUT
 
-_BOOK_HELP = "folder with the position book (docs/method_replay.md)"
+_BOOK = click.Path(path_type=Path)
+_BOOK_HELP = "position book: a folder, FILE.duckdb or FILE.duckdb/SCHEMA (docs/books.md)"
 _OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="override a scenario's key (dotted); may be repeated"
 )
@@ -36,7 +37,7 @@ def _progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--book", type=FOLDER, help=_BOOK_HELP)
+@click.option("--book", type=_BOOK, help=_BOOK_HELP)
 @click.option("--scenario", type=FILE, help="scenario YAML, e.g. scenarios/first_fall.yaml")
 @click.option("--out", type=FOLDER, help="folder to write stress_*.parquet into")
 @_OVERRIDES
@@ -80,7 +81,7 @@ def replay_explain(run: str, account: str | None, venue: str | None) -> None:
 
 
 @click.command()
-@click.option("--book", type=FOLDER, required=True, help=_BOOK_HELP)
+@click.option("--book", type=_BOOK, required=True, help=_BOOK_HELP)
 @click.option(
     "--scenario", type=FILE, required=True, help="scenario YAML with grid: or what_if:, or any one with --grid"
 )
@@ -121,7 +122,7 @@ def sweep(
 )
 @click.option("--venue", "venues", multiple=True, help="only this venue's prices; may be repeated [the median of all]")
 @click.option("--seconds", type=click.IntRange(60), help="length from before the event [to the end of its aftershock]")
-@click.option("--book", type=FOLDER, help="keep only the assets of this book: a scenario may name no others")
+@click.option("--book", type=_BOOK, help="keep only the assets of this book: a scenario may name no others")
 @click.option("--scenario", "base", type=FILE, help="scenario YAML whose other keys are kept")
 def shock(
     event: str, out: Path, venues: tuple[str, ...], seconds: int | None, book: Path | None, base: Path | None
@@ -147,7 +148,7 @@ def shock(
 
 
 @click.command()
-@click.option("--book", type=FOLDER, help=_BOOK_HELP)
+@click.option("--book", type=_BOOK, help=_BOOK_HELP)
 @click.option("--scenario", type=FILE, help="scenario YAML; its shock is what is scaled")
 @click.option("--outcome", help="what is looked for; --list names them")
 @click.option("--limit", type=float, help="the outcome happens above it [the outcome's own]")

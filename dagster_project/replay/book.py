@@ -13,6 +13,7 @@ from typing import Literal
 
 import duckdb
 
+from dagster_project.lib.duck import identifier, literal
 from dagster_project.replay.faults import Fault, printable
 from dagster_project.replay.sqlfiles import book_rules, one_row
 from dagster_project.replay.yaml_input import YamlRefused, read_yaml
@@ -168,10 +169,57 @@ def _find_files(folder: Path) -> tuple[dict[str, Path], list[Fault]]:
     return found, faults
 
 
-def real_folders(folder: Path) -> list[Path]:
-    """Return the folders that hold a book's files once links are followed; DuckDB must be allowed to read them."""
-    found, _ = _find_files(folder)
+@dataclass(frozen=True)
+class _Database:
+    """A DuckDB file that holds the book's tables in one of its schemas."""
+
+    file: Path
+    schema: str
+
+
+def _database_of(book: Path) -> _Database | None:
+    """Return the database that a book's path names: ``FILE.duckdb``, or ``FILE.duckdb/SCHEMA``; None if it names a folder."""
+    for file, schema in ((book, "main"), (book.parent, book.name)):
+        try:
+            if file.suffix == ".duckdb" and file.is_file():
+                return _Database(file, schema)
+        except OSError:  # a name that is too long, say: told as a folder that cannot be read
+            return None
+    return None
+
+
+def _take_out(con: duckdb.DuckDBPyConnection, database: _Database, into: Path) -> tuple[dict[str, Path], list[Fault]]:
+    """Write a database's tables of a book to files. Views are not taken: what they would do is not known."""
+    found: dict[str, Path] = {}
+    place = f"{database.file.name}/{database.schema}"
     try:
+        con.execute(f"attach {literal(database.file.resolve())} as given (read_only)")
+        try:
+            held = con.execute(
+                "select table_name from duckdb_tables() where database_name = 'given' and schema_name = ?",
+                [database.schema],
+            ).fetchall()
+            for table in TABLES.keys() & {str(row[0]) for row in held}:
+                path = into / f"{table}.parquet"
+                con.execute(
+                    f"copy (from given.{identifier(database.schema)}.{table}) to {literal(path)} (format parquet)"
+                )
+                found[table] = path
+        finally:
+            con.execute("detach given")
+    except duckdb.Error as error:
+        rule = f"cannot be read: {_first_line(error)}"
+        return {}, [Fault("book", place, rule, "give a DuckDB file that no other process has open for writing")]
+    missing = [table for table in TABLES if table not in found]
+    return found, [Fault(table, "", "the table is missing", f"add the table {table} to {place}") for table in missing]
+
+
+def real_folders(book: Path) -> list[Path]:
+    """Return the folders that hold a book's files once links are followed; DuckDB must be allowed to read them."""
+    try:
+        if database := _database_of(book):
+            return [database.file.resolve().parent]
+        found, _ = _find_files(book)
         return sorted({path.resolve().parent for path in found.values()})
     except (OSError, RuntimeError):
         return []
@@ -306,9 +354,8 @@ def _rule_faults(con: duckdb.DuckDBPyConnection, loaded: set[str]) -> list[Fault
     return faults
 
 
-def _read_origin(folder: Path) -> tuple[str, str, list[Fault]]:
+def _read_origin(path: Path) -> tuple[str, str, list[Fault]]:
     """Return source class, origin and faults of the optional ``book.yaml``."""
-    path = folder / "book.yaml"
     if not path.exists():
         return "estimated", "", []
     remedy = "write source_class: measured, estimated or synthetic, and origin: a text"
@@ -342,18 +389,25 @@ def _digest(con: duckdb.DuckDBPyConnection, source_class: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def load_book(con: duckdb.DuckDBPyConnection, folder: Path, links: Path) -> tuple[BookInfo | None, list[Fault]]:
+def load_book(con: duckdb.DuckDBPyConnection, book: Path, links: Path) -> tuple[BookInfo | None, list[Fault]]:
     """Read and check a book into the tables ``book_<table>``, which every cursor of the connection sees.
 
     Args:
-        con: connection that may read `links` and `folder`.
-        folder: the book, one file ``<table>.parquet`` or ``<table>.csv`` per table of `TABLES`.
+        con: connection that may read `links` and `book`.
+        book: a folder, one file ``<table>.parquet`` or ``<table>.csv`` per table of `TABLES`; or ``FILE.duckdb`` (schema
+            main) or ``FILE.duckdb/SCHEMA`` with tables of these names, and ``FILE.yaml`` beside it for ``book.yaml``.
         links: an empty private folder for links to the files.
 
     Returns:
         What is known of the book (None if it is refused) and every fault found.
     """
-    found, faults = _find_files(folder)
+    database = _database_of(book)
+    if database is None:
+        found, faults = _find_files(book)
+    else:
+        taken = links / "taken"
+        taken.mkdir()
+        found, faults = _take_out(con, database, taken)
     if not found and faults and faults[0].where == "book":
         return None, faults
     loaded: set[str] = set()
@@ -363,7 +417,8 @@ def load_book(con: duckdb.DuckDBPyConnection, folder: Path, links: Path) -> tupl
         if exists and exists[0]:
             loaded.add(table)
     faults += _rule_faults(con, loaded)
-    source_class, origin, origin_faults = _read_origin(folder)
+    said = book / "book.yaml" if database is None else database.file.with_suffix(".yaml")
+    source_class, origin, origin_faults = _read_origin(said)
     faults += origin_faults
     if faults:
         return None, faults
