@@ -88,8 +88,14 @@ async def _serve(recorders: Sequence[FeedRecorder], options: Options, screen: Co
                 waiting.remove(ended)
                 faults += _fault(ended, running[ended], screen)
     finally:
-        for task in (*running, showing, stopping):
-            task.cancel()
+        # Before Python 3.12 a wait that ends in the turn of the loop in which it is cancelled can swallow the cancellation
+        # (asyncio.wait_for): a recorder then went on for ever. Who has not ended in good time is told again.
+        left: set[asyncio.Task[None]] = {*running, showing}
+        while left:
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=10)
+        stopping.cancel()
         outcomes = await asyncio.gather(*running, showing, stopping, return_exceptions=True)
     for error in outcomes:
         if isinstance(error, Exception) and not isinstance(error, DeleverError):
